@@ -1,0 +1,20 @@
+"""edgeproxy: server-side personalisation for any shop, as a reverse proxy.
+
+The map of the code, in the order in which a request meets it::
+
+    server/      the wire: limits and deadlines of a connection, sockets, signals
+    proxy.py     EdgeProxy: the path of one request, top to bottom
+    core/        PURE decisions: visitor, preview, audiences, decide, explain, rule files
+    html/        PURE bytes: locate, plan, place, render, verify
+    origin.py    the shop behind us
+    rulebook.py  rules/ on disk → RuleBook; watched; a good book replaces the old one whole
+    journal.py   one served request = one record → access log, counters
+    app.py       the only place that wires things together
+    commands/    what the verbs of the command line do;  cli.py: the verbs themselves
+    console/     what people look at beside the shop: admin listener, explanation, preview bar
+    demo/        a small shop of our own, served in-process by `edgeproxy demo`
+
+``core`` and ``html`` import nothing from the rest; the rest may import them.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What people look at beside the shop: admin listener, explanation page, preview bar."""

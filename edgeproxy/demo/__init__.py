@@ -1,0 +1,1 @@
+"""A small shop of our own, served in-process by ``edgeproxy demo``."""

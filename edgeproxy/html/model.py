@@ -1,0 +1,121 @@
+"""The nouns of a page: where things are in its bytes, and what changes there.
+
+Here: frozen data.  All offsets count bytes of the page's original body, a byte-order mark included;
+ranges are half-open.  Not here: how offsets are found (``locate``) or used (``render``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from edgeproxy.core.model import Edit, Experience, Outcome, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Charset:
+    """How the page's bytes become characters; ``codec`` is Python's name (WHATWG label → codec)."""
+
+    label: str  # WHATWG name, lower-case
+    codec: str
+    bom: int  # length of a byte-order mark at the head of the body: 0 or 3
+    source: str  # "bom", "header", "meta" or "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """Where one matched element stands.
+
+    ``inner_*`` are None for void and raw-text elements; ``closed`` is False where the source has no end tag
+    (``end`` is then the next sibling's start, or the parent's end).  ``attributes`` maps the lower-case name
+    to (start, end) of ``name="value"`` in the start tag and the decoded value.  ``children`` are the element
+    children, (start, end) each, in source order.  ``ancestors`` are tag names, outermost first.
+    """
+
+    tag: str
+    start: int
+    end: int
+    start_tag_end: int
+    inner_start: int | None
+    inner_end: int | None
+    closed: bool
+    raw_text: bool  # title, textarea, script, style…: inner takes escaped text only
+    attributes: Mapping[str, tuple[int, int, str]]
+    ancestors: tuple[str, ...]
+    children: tuple[Child, ...] = ()
+    hydrated: bool = False  # inside a root that a framework hydrates
+    implied: bool = False  # no start tag of its own: only children can be changed
+    trouble: str = ""  # why its range may not be changed ("" : it may)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An element child of a matched element; ``groups`` are the indices of the reorder selectors it matches."""
+
+    start: int
+    end: int
+    closed: bool
+    matches: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPlace:
+    """What a slot's selector found in a page, or why it is left alone there."""
+
+    slot: Slot
+    count: int  # how many elements matched
+    elements: tuple[Element, ...]  # () when ``trouble`` says why
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PagePlan:
+    """Where every slot in question is in one page's bytes: one parse, many renders."""
+
+    charset: Charset
+    slots: Mapping[str, SlotPlace]
+    head_end: int | None  # where the head ends: a style goes there
+    body_end: int | None  # where the body ends: a preview bar goes there
+    nonce: str | None  # the CSP nonce of the page, when one can be known
+    framework: str | None  # "React", "Next", "Vue", "Nuxt"…: who hydrates this page
+    inline_styles: bool = True  # False: the page's CSP forbids style="…"
+
+
+class Unplannable(Exception):
+    """The page as a whole is left alone; the sentence says why.  Caught by whoever asked for a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Replace ``body[start:end]`` by ``text``; ``start == end`` inserts."""
+
+    start: int
+    end: int
+    text: bytes
+
+
+class PlaceOutcome(Enum):
+    PLACED = "placed"
+    SHADOWED = "shadowed"  # an earlier experience has the slot, or bytes that cross it
+    REFUSED = "refused"  # not found as expected, illegal there, not verified…
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What became of one edit on one page, and why."""
+
+    experience: Experience
+    edit: Edit
+    outcome: PlaceOutcome
+    why: str  # in words, e.g. 'shadowed by "curated-shelf"'
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """All that a decision comes to on one page."""
+
+    splices: tuple[Splice, ...]  # sorted, disjoint; () → the very same body
+    placements: tuple[Placement, ...]
+    winners: Mapping[str, str]  # slot → experience that has it; slots that stay the shop's own are absent
+    outcomes: Mapping[str, tuple[Outcome, str]]  # fitting experience → how it ended, and why
