@@ -27,10 +27,17 @@ class Charset:
 class Element:
     """Where one matched element stands.
 
-    ``inner_*`` are None for void and raw-text elements; ``closed`` is False where the source has no end tag
+    ``inner_*`` are None for void elements only; ``closed`` is False where the source has no end tag
     (``end`` is then the next sibling's start, or the parent's end).  ``attributes`` maps the lower-case name
     to (start, end) of ``name="value"`` in the start tag and the decoded value.  ``children`` are the element
     children, (start, end) each, in source order.  ``ancestors`` are tag names, outermost first.
+
+    Where the source leaves out end tags, a place in the tree is not yet a place in the bytes: in
+    ``<p>one<div id=x>`` text put before the ``div`` would land in the ``p``.  Hence ``unclosed_before``: tags of the
+    elements, outermost first, that are still open just before ``start`` and are no ancestors (the previous
+    sibling and its last descendants); ``unclosed_inside``: the same just before ``inner_end`` (the last child…).
+    ``reopens``: formatting elements (a b big code em font i nobr s small strike strong tt u) without end tag that
+    begin before ``end`` and are no ancestors, so that HTML reopens them around whatever is inserted here.
     """
 
     tag: str
@@ -47,11 +54,14 @@ class Element:
     hydrated: bool = False  # inside a root that a framework hydrates
     implied: bool = False  # no start tag of its own: only children can be changed
     trouble: str = ""  # why its range may not be changed ("" : it may)
+    unclosed_before: tuple[str, ...] = ()
+    unclosed_inside: tuple[str, ...] = ()
+    reopens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An element child of a matched element; ``groups`` are the indices of the reorder selectors it matches."""
+    """An element child of a matched element; ``matches`` are those of the asked reorder selectors that it matches, as written."""
 
     start: int
     end: int
