@@ -1,0 +1,285 @@
+"""The shop as an httpx transport: connect, send, wait for the head, hand out the body.
+
+Here: what is sent and in which bytes, the one retry, which patience holds.  Not here: parsing (``wire``), who may
+ask what (``sanitise``), what the visitor gets (``respond``, ``proxy``).  Connections come from aiohttp's pool
+(DNS with a time to live, happy eyeballs, TLS, a limit with a queue); its request writer and parser are not used:
+they re-spell targets ("/?" becomes "/", bytes that are not UTF-8 vanish), hand bytes that arrive late on an idle
+connection to the next request, and take a reset for the end of a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import aiohttp
+import httpx
+from yarl import URL
+
+from edgeproxy.origin.errors import ShopBroken, ShopRefused, ShopTimeout
+from edgeproxy.origin.patience import Limits, Patience
+from edgeproxy.origin.wire import Exchange, Lease, ShopConnection
+
+__all__ = ["ShopBody", "ShopTransport", "tls_context"]
+
+_SAFE = frozenset({"GET", "HEAD"})
+_SENDS_BODY = frozenset({"POST", "PUT", "PATCH"})
+_DOCUMENT = (b"text/html", b"application/xhtml+xml")
+
+
+def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
+    """TLS to the shop: certificates and names are verified, against ``ca_file`` where given, else the system's.
+
+    Raises OSError or ssl.SSLError when the file cannot be read as PEM certificates.
+    """
+    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class ShopBody(httpx.AsyncByteStream):
+    """The body of one answer; iterate once, then ``aclose()``, in a ``finally``.
+
+    Iteration ends only where the answer ended by its own framing; else it raises ShopTimeout or ShopBroken, after
+    the bytes that did come.  ``aclose()`` before the end closes the connection: nobody gets its rest.
+    """
+
+    __slots__ = ("_exchange", "_patience")
+
+    def __init__(self, exchange: Exchange, patience: Patience) -> None:
+        self._exchange = exchange
+        self._patience = patience
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self._exchange.read(self._patience):
+            yield data
+
+    async def aclose(self) -> None:
+        self._exchange.abandon()
+        sender = self._exchange.sender
+        if sender is not None and not sender.done():
+            await asyncio.wait({sender})  # it was cancelled: nobody reads the visitor's body after this
+
+
+class ShopTransport(httpx.AsyncBaseTransport):
+    """Requests to one shop.
+
+    ``origin`` is "http://host:port" or "https://host:port"; every request goes there, whatever its URL says.
+
+    A request's parts: ``method``; ``extensions["target"]``, the raw path and query, sent byte for byte (default:
+    the URL's); ``headers`` as they are, in order, with duplicates, Host among them (default: the origin's), less
+    framing, which is made anew; ``stream``, where an ``httpx.ByteStream`` is sent with its length, and anything
+    else with the Content-Length of the headers or, without one, chunked; ``extensions["deadline"]``, seconds for
+    a whole document (default: ``Limits.answer`` to the head).  The deadline binds the body too when the answer is
+    HTML or does not say what it is; other answers stream, under an idle limit and a minimum rate.
+
+    Answers carry the shop's status, raw headers and ``extensions["reason_phrase"]``; nothing is decoded, followed,
+    stored or added.  Raises ShopRefused, ShopTimeout, ShopBroken, what the request's stream raised, and ValueError
+    for a request that cannot be written as one (which is a fault of ours).
+
+    A GET or HEAD without a body is sent a second time, on a new connection, when a used connection closed before
+    the first byte of the answer; nothing else ever is (RFC 9112, 9.3.1).
+    """
+
+    def __init__(self, origin: str, *, tls: ssl.SSLContext | None = None, limits: Limits | None = None) -> None:
+        self._url = URL(origin)
+        if self._url.scheme not in ("http", "https") or not self._url.raw_host:
+            raise ValueError(f"the shop's address must be http://host or https://host, not {origin!r}")
+        self.limits = limits or Limits()
+        self._tls = tls if tls is not None or self._url.scheme == "http" else tls_context()
+        default = self._url.is_default_port()
+        authority = self._url.host_subcomponent if default else self._url.host_port_subcomponent
+        self._authority = (authority or "").encode("ascii")
+        self._pool: aiohttp.TCPConnector | None = None
+        self._address: aiohttp.ClientRequest | None = None
+        self._timeout = aiohttp.ClientTimeout(connect=self.limits.connect, sock_connect=self.limits.connect)
+        self.retries = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        head, size, body = self._written(request)
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        deadline = request.extensions.get("deadline")
+        total = Patience.total(self.limits.answer if deadline is None else deadline)
+        retriable = body is None and size is None and request.method in _SAFE
+        lease, connection = await self._connect(total.left, fresh=False)
+        while True:
+            total.spend(loop.time() - since)
+            reused = connection.uses > 0
+            exchange = connection.begin(lease, head_only=request.method == "HEAD", limits=self.limits)
+            try:
+                connection.write(head)
+                if body is None:
+                    exchange.sent = True
+                else:
+                    exchange.sender = loop.create_task(self._send(exchange, connection, body, size))
+                await exchange.head(total)
+                break
+            except ShopBroken as broken:
+                if not (retriable and reused and broken.kind == "silent"):
+                    raise
+                retriable = False
+                self.retries += 1
+                since = loop.time()
+                lease, connection = await self._connect(total.left, fresh=True)
+            except BaseException:
+                exchange.abandon()
+                raise
+        return httpx.Response(
+            exchange.status,
+            headers=exchange.headers,
+            stream=ShopBody(exchange, self._patience(exchange, total, timed=deadline is not None)),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": exchange.reason},
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; answers that still stream are cut."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    # ------------------------------------------------------------------ connecting
+
+    async def _connect(self, seconds: float, *, fresh: bool) -> tuple[Lease, ShopConnection]:
+        """A connection that nothing waits on; ``fresh``: one that was never used."""
+        pool, address = self._open()
+        timeout = self._timeout
+        if seconds < self.limits.connect:
+            timeout = aiohttp.ClientTimeout(connect=max(seconds, 0.001), sock_connect=max(seconds, 0.001))
+        while True:
+            try:
+                lease = await pool.connect(address, [], timeout)
+            except aiohttp.ClientConnectorDNSError as problem:
+                raise ShopRefused("dns", f"the shop's name {self._url.host!r} does not resolve") from problem
+            except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as problem:
+                raise ShopRefused("tls", f"no TLS with the shop: {problem}") from problem
+            except aiohttp.ClientConnectorError as problem:
+                raise ShopRefused("refused", f"no connection to the shop: {problem.strerror}") from problem
+            except TimeoutError as problem:
+                raise ShopTimeout("connect", "no connection to the shop in time") from problem
+            except aiohttp.ClientError as problem:
+                raise ShopRefused("refused", f"no connection to the shop: {problem}") from problem
+            connection = cast(ShopConnection, lease.protocol)
+            if connection.uses == 0 or (not fresh and connection.quiet()):
+                return lease, connection
+            lease.close()
+
+    def _open(self) -> tuple[aiohttp.TCPConnector, aiohttp.ClientRequest]:
+        if self._pool is None or self._address is None:
+            loop = asyncio.get_running_loop()
+            self._pool = aiohttp.TCPConnector(
+                limit=self.limits.connections,
+                keepalive_timeout=self.limits.keepalive,
+                ttl_dns_cache=self.limits.dns,
+            )
+            self._pool._factory = lambda: ShopConnection(loop)  # type: ignore[assignment]
+            self._address = aiohttp.ClientRequest("GET", self._url, loop=loop, ssl=self._tls or True)
+        return self._pool, self._address
+
+    # ------------------------------------------------------------------ sending
+
+    def _written(self, request: httpx.Request) -> tuple[bytes, int | None, httpx.AsyncByteStream | None]:
+        """The head's bytes (a small body with them), the length of a streamed body, and that body."""
+        target = request.extensions.get("target")
+        if target is None:
+            target = request.url.raw_path
+        lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), target)]
+        if b" " in target or not target:
+            raise ValueError("the request's target cannot be written")
+        length: bytes | None = None
+        host = False
+        for name, value in request.headers.raw:
+            lower = name.lower()
+            if lower == b"content-length":
+                if length not in (None, value):
+                    raise ValueError("the request has two lengths")
+                length = value
+                continue
+            if lower == b"transfer-encoding":
+                continue
+            if lower == b"host":
+                host = True
+            lines.append(name + b": " + value)
+        if not host:
+            lines.insert(1, b"Host: " + self._authority)
+        body: httpx.AsyncByteStream | None = None
+        size: int | None = None
+        data = b""
+        if isinstance(request.stream, httpx.ByteStream):
+            data = b"".join(request.stream)
+            if data or length is not None or request.method in _SENDS_BODY:
+                lines.append(b"Content-Length: %d" % len(data))
+        elif isinstance(request.stream, httpx.AsyncByteStream):
+            if length is None:
+                body = request.stream
+                lines.append(b"Transfer-Encoding: chunked")
+            else:
+                size = int(length)
+                body = request.stream if size else None
+                lines.append(b"Content-Length: %d" % size)
+        else:
+            raise ValueError("the request's body cannot be sent from here")
+        breaks = len(lines) + 1
+        lines += (b"", b"")
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+            raise ValueError("the request has a control character in its head")
+        return head + data, size, body
+
+    async def _send(
+        self, exchange: Exchange, connection: ShopConnection, body: httpx.AsyncByteStream, size: int | None
+    ) -> None:
+        """Send a body as it comes; whatever goes wrong ends the exchange, never the body as if it were whole."""
+        left = size
+        try:
+            async for data in body:
+                if not data:
+                    continue
+                if exchange.error is not None:
+                    return
+                if left is None:
+                    connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+                else:
+                    left -= len(data)
+                    if left < 0:
+                        raise ValueError("the request's body is longer than it said")
+                    connection.write(data)
+                if connection.full and not await self._drained(connection):
+                    return
+            if left:
+                raise ValueError("the request's body is shorter than it said")
+            if left is None:
+                connection.write(b"0\r\n\r\n")
+            exchange.sent = True
+        except asyncio.CancelledError:
+            raise
+        except Exception as problem:
+            exchange.fail(problem)
+        exchange.wake()
+
+    async def _drained(self, connection: ShopConnection) -> bool:
+        try:
+            async with asyncio.timeout(self.limits.sending):
+                return await connection.drain()
+        except TimeoutError:
+            raise ShopTimeout("sending", "the shop does not take the request's body") from None
+
+    # ------------------------------------------------------------------ receiving
+
+    def _patience(self, exchange: Exchange, total: Patience, *, timed: bool) -> Patience:
+        kind = _media_type(exchange.headers)
+        if timed and (not kind or kind in _DOCUMENT):
+            return total
+        if kind == b"text/event-stream":
+            return Patience.events(self.limits)
+        return Patience.stream(self.limits)
+
+
+def _media_type(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    for name, value in headers:
+        if len(name) == 12 and name.lower() == b"content-type":
+            return value.partition(b";")[0].strip().lower()
+    return b""

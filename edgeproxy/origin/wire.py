@@ -1,0 +1,445 @@
+"""One connection to the shop, and one exchange on it: bytes in, an answer out, strictly.
+
+Here: HTTP/1.1 framing of answers on llhttp (httptools) in its strict mode, flow control, and the rule when a
+connection may carry another request.  Not here: which connection (aiohttp's pool calls the seven members named
+under ``ShopConnection``), retries, httpx.  Called by ``transport`` alone.
+
+Rules
+-----
+1. A connection carries one exchange at a time; bytes that come while it has none end it (they would be read as
+   the answer to the next visitor's request).
+2. It is used again only when the request went out whole and the answer came to its end by its own framing, with
+   nothing behind it.
+3. Every end that is not the answer's own end raises: a cut body never looks whole.  A body framed by the
+   connection's close ends only by a close, never by a reset (RFC 9112, 9.6).
+4. An answer with two framings, or a framing that we do not speak, is no answer (RFC 9112, 6.1 and 6.3).
+5. An answer to HEAD, a 204 and a 304 have no body, whatever they say (RFC 9112, 6.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections import deque
+from typing import Protocol, cast
+
+import httptools
+
+from edgeproxy.origin.errors import ShopBroken, ShopTimeout
+from edgeproxy.origin.patience import Limits, Patience
+
+__all__ = ["Exchange", "Lease", "ShopConnection"]
+
+
+class Lease(Protocol):
+    """What the pool lends: ``aiohttp.connector.Connection``."""
+
+    def release(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Stop(Exception):
+    """Ends parsing from within a callback; the reason is already kept."""
+
+
+class Exchange:
+    """One request's answer as it arrives.  Methods without a docstring are called by the parser."""
+
+    __slots__ = (
+        "_body_expected",
+        "_chunks",
+        "_connection",
+        "_dry",
+        "_head_size",
+        "_held",
+        "_interims",
+        "_keep",
+        "_lease",
+        "_limits",
+        "_loop",
+        "_paused",
+        "_phase",
+        "_surplus",
+        "_until_close",
+        "_waiter",
+        "arrived",
+        "complete",
+        "error",
+        "head_done",
+        "headers",
+        "parser",
+        "reason",
+        "sender",
+        "sent",
+        "status",
+    )
+
+    def __init__(self, connection: ShopConnection, lease: Lease, *, head_only: bool, limits: Limits) -> None:
+        self._connection = connection
+        self._lease: Lease | None = lease
+        self._loop = connection.loop
+        self._limits = limits
+        self._body_expected = not head_only
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._dry = 0
+        self._head_size = 0
+        self._interims = 0
+        self._keep = False
+        self._paused = False
+        self._phase = "answer"
+        self._surplus = False
+        self._until_close = False
+        self._waiter: asyncio.Future[None] | None = None
+        self.arrived = False
+        self.complete = False
+        self.error: BaseException | None = None
+        self.head_done = False
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.reason = b""
+        self.status = 0
+        self.sender: asyncio.Task[None] | None = None
+        self.sent = False
+        self.parser = httptools.HttpResponseParser(self)
+
+    # ------------------------------------------------------------------ for the transport
+
+    async def head(self, patience: Patience) -> None:
+        """Wait for the head of the answer; its ``status``, ``reason`` and ``headers`` hold afterwards.
+
+        The time that the request's own body takes is not counted.  Raises ShopTimeout, ShopBroken, or what the
+        request's body raised.
+        """
+        while not self.head_done and self.error is None:
+            await self._wait(patience if self.sent else None)
+        if self.error is not None:
+            raise self.error
+
+    async def read(self, patience: Patience) -> bytes:
+        """The next piece of the body, b"" at its end; raises rather than end early."""
+        while not self._chunks:
+            if self.error is not None:
+                raise self.error
+            if self.complete:
+                return b""
+            self._phase = "body"
+            await self._wait(patience)
+        if len(self._chunks) == 1:
+            data = self._chunks.popleft()
+        else:
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+        self._held = 0
+        if self._paused:
+            self._paused = False
+            self._connection.resume()
+        patience.earn(len(data))
+        return data
+
+    def fail(self, error: BaseException) -> None:
+        """Give this exchange up, and its connection; what arrived before can still be read."""
+        if self.error is None and not self.complete:
+            self.error = error
+        self._end(reusable=False)
+
+    def abandon(self) -> None:
+        """Nobody wants the rest: the connection is closed unless the answer had come to its end."""
+        if self.error is None and not self.complete:
+            self.error = ShopBroken("cut", "the answer was not read to its end")
+        self._chunks.clear()
+        self._end(reusable=False)
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # ------------------------------------------------------------------ for the connection
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of the shop's; never raises."""
+        self.arrived = True
+        if not self.head_done:
+            self._head_size += len(data)
+        held = self._held
+        try:
+            self.parser.feed_data(data)
+        except _CALLBACK_ERRORS as problem:
+            if self.complete:
+                self._surplus = True
+            elif self.error is None:
+                if isinstance(problem, httptools.HttpParserUpgrade):
+                    self.error = ShopBroken("upgrade", "the shop switched protocols unasked")
+                else:
+                    kind = "framing" if self.head_done else "head"
+                    self.error = ShopBroken(kind, f"the shop's answer is malformed: {problem}")
+        if self.error is None and not self.complete:
+            if not self.head_done:
+                if self._head_size > self._limits.head:
+                    self.error = ShopBroken("head", f"the head of the shop's answer is over {self._limits.head} bytes")
+            elif self._held == held:
+                # trailers and chunk extensions without end would be no body and no end
+                self._dry += len(data)
+                if self._dry > self._limits.head:
+                    self.error = ShopBroken("framing", "the shop sends framing without a body")
+            else:
+                self._dry = 0
+        if self.error is not None:
+            self._end(reusable=False)
+        elif self.complete:
+            self._end(reusable=self._keep and not self._surplus)
+        elif self._held > self._limits.window and not self._paused:
+            self._paused = True
+            self._connection.pause()
+        self.wake()
+
+    def lost(self, reset: Exception | None) -> None:
+        """The connection is gone."""
+        if not self.complete and self.error is None:
+            if self.head_done and self._until_close and reset is None:
+                self.complete = True
+            elif not self.arrived:
+                self.error = ShopBroken("silent", "the shop closed the connection without an answer")
+            else:
+                how = "reset" if reset is not None else "closed"
+                where = "inside its answer" if self.head_done else "inside the head of its answer"
+                self.error = ShopBroken("cut", f"the shop {how} the connection {where}")
+        self._end(reusable=False)
+        self.wake()
+
+    # ------------------------------------------------------------------ callbacks of the parser
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise _Stop("a second answer")
+        self.headers = []
+        self.reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self.reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_done:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        status = self.parser.get_status_code()
+        if status < 200:
+            self._interim(status)
+            return
+        if status > 599:  # RFC 9110, 15: not a status; 5xx at best
+            raise self._stop("head", f"the shop answered with status {status}")
+        if len(self.headers) > self._limits.headers:
+            raise self._stop("head", f"the shop's answer has over {self._limits.headers} header lines")
+        self.status = status
+        self._keep = self.parser.should_keep_alive()
+        length, codings = None, []
+        size = 0
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            if len(name) == 14 and name.lower() == b"content-length":
+                length = value
+            elif len(name) == 17 and name.lower() == b"transfer-encoding":
+                codings.append(value.strip().lower())
+        if size > self._limits.head:
+            raise self._stop("head", f"the head of the shop's answer is over {self._limits.head} bytes")
+        if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
+            raise self._stop("framing", "the shop's answer has a transfer coding that is not plain chunked")
+        self._until_close = length is None and not codings
+        self.head_done = True
+        if not self._body_expected or status in (204, 304):
+            # whatever framing it speaks of does not come; when it does come after all, it is surplus.
+            # llhttp does not know that this answers HEAD, and counts one without a length as ended by a close
+            self._keep = self._keep or (self._until_close and self._may_persist())
+            self.complete = True
+
+    def on_body(self, data: bytes) -> None:
+        if self.complete:
+            self._surplus = True
+        else:
+            self._chunks.append(data)
+            self._held += len(data)
+
+    def on_message_complete(self) -> None:
+        if self.head_done:
+            self.complete = True
+
+    # ------------------------------------------------------------------ inside
+
+    def _interim(self, status: int) -> None:
+        if status < 100:
+            raise self._stop("head", f"the shop answered with status {status}")
+        if status == 101:
+            raise self._stop("upgrade", "the shop switched protocols unasked")
+        self._interims += 1
+        self._head_size = 0
+        if self._interims > self._limits.interims:
+            raise self._stop("interim", f"the shop sent over {self._limits.interims} interim answers")
+
+    def _may_persist(self) -> bool:
+        closing = any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
+        return not closing and self.parser.get_http_version() == "1.1"
+
+    def _stop(self, kind: str, what: str) -> _Stop:
+        self.error = ShopBroken(kind, what)
+        return _Stop(what)
+
+    async def _wait(self, patience: Patience | None) -> None:
+        self._waiter = self._loop.create_future()
+        if patience is None:
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+            return
+        since = self._loop.time()
+        timer = self._loop.call_later(max(patience.left, 0), self._too_late)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+            patience.spend(self._loop.time() - since)
+
+    def _too_late(self) -> None:
+        what = "the shop did not answer in time" if self._phase == "answer" else "the shop sends its answer too slowly"
+        self.fail(ShopTimeout(self._phase, what))
+        self.wake()
+
+    def _end(self, *, reusable: bool) -> None:
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        reusable = reusable and self.sent
+        if self.sender is not None and not self.sent:
+            self.sender.cancel()
+        self._connection.finish(reusable=reusable)
+        if reusable:
+            lease.release()
+        else:
+            lease.close()
+
+
+_CALLBACK_ERRORS = (httptools.HttpParserError, httptools.HttpParserUpgrade, _Stop)
+
+
+class ShopConnection(asyncio.Protocol):
+    """A connection as asyncio and aiohttp's pool see it.
+
+    The pool uses ``transport``, ``closed``, ``should_close``, ``is_connected()``, ``close()``, ``abort()`` and
+    that the factory takes no argument; tests/test_origin.py holds this against the installed aiohttp.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.transport: asyncio.Transport | None = None
+        self.uses = 0
+        self._exchange: Exchange | None = None
+        self._spoiled = False
+        self._closed: asyncio.Future[None] | None = None
+        self._lost = False
+        self._drain: asyncio.Future[None] | None = None
+        self.full = False
+        self._poll: select.poll | None = None
+
+    # ------------------------------------------------------------------ for the transport
+
+    def quiet(self) -> bool:
+        """True when nothing has arrived, not even its end, on a connection that was idle."""
+        if self._spoiled or self._poll is None:
+            return False
+        return not self._poll.poll(0)
+
+    def begin(self, lease: Lease, *, head_only: bool, limits: Limits) -> Exchange:
+        """Start an exchange; from here on what arrives is its answer."""
+        self.uses += 1
+        self._exchange = Exchange(self, lease, head_only=head_only, limits=limits)
+        return self._exchange
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the shop; on a lost connection they go nowhere, and the exchange has failed."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    async def drain(self) -> bool:
+        """Wait until the shop took enough of what was queued; False when the connection is lost."""
+        while self.full and self.transport is not None:
+            if self._drain is None:
+                self._drain = self.loop.create_future()
+            await asyncio.shield(self._drain)
+        return self.transport is not None and not self.transport.is_closing()
+
+    def finish(self, *, reusable: bool) -> None:
+        """The exchange is over."""
+        self._exchange = None
+        if not reusable:
+            self._spoiled = True
+            self.abort()
+
+    def pause(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # ------------------------------------------------------------------ for the pool
+
+    @property
+    def closed(self) -> asyncio.Future[None] | None:
+        """Done when the connection is gone; None when it already is."""
+        if self._closed is None and not self._lost:
+            self._closed = self.loop.create_future()
+        return self._closed
+
+    @property
+    def should_close(self) -> bool:
+        return self._spoiled or self._exchange is not None
+
+    def is_connected(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def close(self) -> None:
+        self._spoiled = True
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        self._spoiled = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    # ------------------------------------------------------------------ for asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is None:
+            self.abort()
+        else:
+            self._exchange.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = self._spoiled = True
+        self.transport = None
+        self.resume_writing()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.lost(exc)
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self._drain is not None and not self._drain.done():
+            self._drain.set_result(None)
+        self._drain = None
