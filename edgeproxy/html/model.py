@@ -61,7 +61,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An element child of a matched element; ``matches`` are those of the asked reorder selectors that it matches, as written."""
+    """An element child of a matched element; ``matches`` are those of the asked reorder selectors, as written."""
 
     start: int
     end: int
