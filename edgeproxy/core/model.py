@@ -110,7 +110,9 @@ class Problem:
 class Paths(Protocol):
     """A set of path patterns (``core.paths``)."""
 
-    texts: tuple[str, ...]
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The patterns as written."""
 
     def match(self, path: str) -> bool:
         """For ``on`` and cache rules: both forms of the path match and no exclusion holds."""
@@ -284,6 +286,7 @@ class RuleTest:
     without: tuple[str, ...]
     headers: RawHeaders
     where: Where
+    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,44 @@
+"""Shapes that values of conditions have: a word or a list of words, labels of the shop.
+
+Each reader returns the value, or None after every mistake in it was told.  Called by the conditions' ``parse``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edgeproxy.core.rules.sheet import Spot
+from edgeproxy.core.words import both, meant
+
+STRING_OR_STRINGS: tuple[Mapping[str, object], ...] = (
+    {"type": "string", "minLength": 1},
+    {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+)
+ONE_OR_MORE: Mapping[str, object] = {"anyOf": list(STRING_OR_STRINGS)}
+"""JSON Schema of what ``strings`` takes."""
+
+
+def strings(value: object, spot: Spot, also: str = "") -> tuple[str, ...] | None:
+    """A string, or a list of at least one; ``also`` names what else the caller takes."""
+    if isinstance(value, str) and value:
+        return (value,)
+    if not isinstance(value, list) or not value:
+        spot.tell(f"{spot.name} wants a string or a list of strings{also}")
+        return None
+    wrong = [index for index, one in enumerate(value) if not isinstance(one, str) or not one]
+    for index in wrong:
+        spot.at(index).tell(f"{spot.name} wants a list of strings")
+    return None if wrong else tuple(value)
+
+
+def labels(value: object, spot: Spot, known: tuple[str, ...] | None, noun: str) -> tuple[str, ...] | None:
+    """``strings`` that shop.toml names; ``noun`` is "stage" or "segment"."""
+    values = strings(value, spot)
+    if values is None or known is None:
+        return values
+    for index, one in enumerate(values):
+        if one not in known:
+            named = f"shop.toml names {both(known)}" if known else f"shop.toml names no {noun}s"
+            place = spot.at(index) if isinstance(value, list) else spot
+            place.tell(f'unknown {noun} "{one}"', meant(one, known) or named)
+    return values if set(values) <= set(known) else None

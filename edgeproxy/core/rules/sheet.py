@@ -1,0 +1,148 @@
+"""One rule file on the reader's desk: its values, the places of its keys, and the list that mistakes are told to.
+
+Here: bytes → values with places; every way in which a file is no TOML at all.  Not here: what keys mean.
+Called by ``core.rulefile``; a ``Spot`` is handed to everything that reads a value and may find fault with it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgeproxy.core.model import Problem, Severity, Where
+from edgeproxy.core.toml import Path, Places, places
+
+LARGEST = 1 << 20
+"""Bytes of the largest file that is read: rule files and fragments are written by people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One rule file: ``name`` as printed ("rules/audiences.toml"), what it says, and where."""
+
+    name: str
+    values: Mapping[str, object]
+    places: Places
+    problems: list[Problem] = field(compare=False)
+
+    @property
+    def top(self) -> Spot:
+        return Spot(self, (), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in a rule file, by path; ``subject`` names what a mistake there is about ("newcomers")."""
+
+    sheet: Sheet
+    path: Path
+    subject: str
+
+    def at(self, step: str | int) -> Spot:
+        """The place of a key or an element inside this one."""
+        return Spot(self.sheet, (*self.path, step), self.subject)
+
+    def about(self, subject: str) -> Spot:
+        """The same place, with mistakes told about ``subject``."""
+        return Spot(self.sheet, self.path, subject)
+
+    @property
+    def name(self) -> str:
+        """The nearest key, for "… wants a string"."""
+        return next((step for step in reversed(self.path) if isinstance(step, str)), "the file")
+
+    @property
+    def key(self) -> Where:
+        return Where(self.sheet.name, *self.sheet.places.key(self.path))
+
+    @property
+    def value(self) -> Where:
+        return Where(self.sheet.name, *self.sheet.places.value(self.path))
+
+    def tell(self, what: str, hint: str = "") -> None:
+        """A mistake in the value here."""
+        self.sheet.problems.append(Problem(self.value, what, self.subject, hint))
+
+    def tell_key(self, what: str, hint: str = "") -> None:
+        """A mistake in the key here: it is unknown, or does not belong."""
+        self.sheet.problems.append(Problem(self.key, what, self.subject, hint))
+
+    def warn(self, what: str, hint: str = "") -> None:
+        """Nothing that keeps the folder from going live."""
+        self.sheet.problems.append(Problem(self.key, what, self.subject, hint, Severity.WARNING))
+
+
+# --------------------------------------------------------------------------- bytes → text → values
+
+
+def text_of(name: str, data: bytes, problems: list[Problem]) -> str | None:
+    """A file's bytes as text; None after the mistake was told (too big, a byte-order mark, not UTF-8)."""
+    if len(data) > LARGEST:
+        problems.append(Problem(Where(name), f"is bigger than {LARGEST >> 20} MiB", hint="rule files are small"))
+        return None
+    if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        kind = "a byte-order mark" if data.startswith(b"\xef") else "a UTF-16 byte-order mark"
+        problems.append(Problem(Where(name, 1, 1), f"begins with {kind}", hint="save it as UTF-8 without BOM"))
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        where = Where(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+        problems.append(Problem(where, f"is not UTF-8: byte 0x{data[error.start]:02x}", hint="save it as UTF-8"))
+        return None
+
+
+def sheet(name: str, data: bytes, problems: list[Problem]) -> Sheet | None:
+    """A TOML file's bytes as a Sheet; None after the mistake was told."""
+    text = text_of(name, data, problems)
+    if text is None:
+        return None
+    try:
+        values = tomllib.loads(text)
+        return Sheet(name, values, places(text), problems)
+    except RecursionError:
+        problems.append(Problem(Where(name), "is nested too deeply", hint="two levels are enough"))
+    except ValueError as error:  # TOMLDecodeError; plain ValueError for a number of thousands of digits
+        problems.append(_syntax(name, text, str(error)))
+    return None
+
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_KEY = re.compile(r"\s*([^=]*?)\s*=")
+_HINTS = (
+    ("Invalid value", 'text stands in quotes: key = "…"'),
+    ("Unescaped '\\'", "in single quotes a backslash is itself: '…'"),
+    ("Expected '=' after a key", "a line is key = value, or [table]"),
+    ("Illegal character", 'is a closing quote missing? long text stands in """…"""'),
+    ("Unterminated string", "a closing quote is missing"),
+    ("Expected newline or end of document", "one key = value on a line"),
+    ("Unclosed array", "a closing ] or a comma is missing"),
+    ("Unclosed inline table", "a closing } or a comma is missing"),
+    ("Invalid initial character for a key", "a line is key = value, or [table]"),
+    ("Invalid date or datetime", "2026-12-24 or 2026-12-24T10:00:00"),
+)
+
+
+def _syntax(name: str, text: str, message: str) -> Problem:
+    """tomllib's message as a problem with a place; a key or a table given twice is said in those words."""
+    found = _PLACE.search(message)
+    lines = text.split("\n")
+    if found is None:
+        return Problem(Where(name), f"is not TOML: {message}")
+    if found[1] is None:
+        end = len(text.rstrip())
+        line, column = text.count("\n", 0, end) + 1, end - (text.rfind("\n", 0, end) + 1) + 1
+    else:
+        line, column = int(found[1]), int(found[2])
+    what = message[: found.start()]
+    here = lines[line - 1] if line <= len(lines) else ""
+    if what.startswith("Cannot overwrite a value") and (key := _KEY.match(here)):
+        return Problem(Where(name, line, key.start(1) + 1), f'the key "{key[1]}" is there twice', hint="keep one")
+    if (what.startswith("Cannot declare") and what.endswith("twice")) or what.startswith("Cannot overwrite a value"):
+        column = len(here) - len(here.lstrip()) + 1
+        return Problem(Where(name, line, column), f"{here.strip()[:80]} is there twice", hint="put both into one table")
+    hint = next((hint for start, hint in _HINTS if what.startswith(start)), "")
+    return Problem(Where(name, line, column), f"is not TOML: {what[:1].lower()}{what[1:]}", hint=hint)
