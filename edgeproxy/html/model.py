@@ -27,7 +27,7 @@ class Charset:
 class Element:
     """Where one matched element stands.
 
-    ``inner_*`` are None for void elements only; ``closed`` is False where the source has no end tag
+    ``inner_*`` are None for void elements and self-closed foreign ones (``<path/>``); ``closed`` is False where the source has no end tag
     (``end`` is then the next sibling's start, or the parent's end).  ``attributes`` maps the lower-case name
     to (start, end) of ``name="value"`` in the start tag and the decoded value.  ``children`` are the element
     children, (start, end) each, in source order.  ``ancestors`` are tag names, outermost first.
@@ -57,6 +57,9 @@ class Element:
     unclosed_before: tuple[str, ...] = ()
     unclosed_inside: tuple[str, ...] = ()
     reopens: tuple[str, ...] = ()
+    hydrates: bool = False  # it is the container of a hydrated root: edits inside do not survive, beside it they do
+    tag_trouble: str = ""  # why its start tag may not be changed ("": attributes and classes may)
+    foreign: bool = False  # of SVG or MathML, where HTML's content rules do not hold
 
 
 @dataclass(frozen=True, slots=True)
