@@ -13,32 +13,14 @@ import turbohtml
 from edgeproxy.html.model import Charset, Child, Element
 
 VOID = frozenset(
-    [
-        "area",
-        "base",
-        "basefont",
-        "bgsound",
-        "br",
-        "col",
-        "embed",
-        "frame",
-        "hr",
-        "img",
-        "input",
-        "keygen",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-    ]
+    ("area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input", "keygen", "link")
+    + ("meta", "param", "source", "track", "wbr")
 )
 RAW_TEXT = frozenset(
-    ["title", "textarea", "script", "style", "iframe", "noembed", "noframes", "noscript", "xmp", "plaintext"]
+    ("title", "textarea", "script", "style", "iframe", "noembed", "noframes", "noscript", "xmp", "plaintext")
 )
 FORMATTING = frozenset(
-    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"]
+    ("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u")
 )
 
 

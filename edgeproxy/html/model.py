@@ -27,10 +27,10 @@ class Charset:
 class Element:
     """Where one matched element stands.
 
-    ``inner_*`` are None for void elements and self-closed foreign ones (``<path/>``); ``closed`` is False where the source has no end tag
-    (``end`` is then the next sibling's start, or the parent's end).  ``attributes`` maps the lower-case name
-    to (start, end) of ``name="value"`` in the start tag and the decoded value.  ``children`` are the element
-    children, (start, end) each, in source order.  ``ancestors`` are tag names, outermost first.
+    ``inner_*`` are None for void elements and self-closed foreign ones (``<path/>``); ``closed`` is False where
+    the source has no end tag (``end`` is then the next sibling's start, or the parent's end).  ``attributes`` maps
+    the lower-case name to (start, end) of ``name="value"`` in the start tag and the decoded value.  ``children``
+    are the element children, (start, end) each, in source order.  ``ancestors`` are tag names, outermost first.
 
     Where the source leaves out end tags, a place in the tree is not yet a place in the bytes: in
     ``<p>one<div id=x>`` text put before the ``div`` would land in the ``p``.  Hence ``unclosed_before``: tags of the
@@ -64,12 +64,17 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """An element child of a matched element; ``matches`` are those of the asked reorder selectors, as written."""
+    """An element child of a matched element; ``matches`` are those of the asked reorder selectors, as written.
+
+    ``unclosed`` are the tags still open at ``end``, outermost first, the child's own included: their end tags are
+    written wherever it gets another neighbour.  ``closed`` is ``not unclosed``.
+    """
 
     start: int
     end: int
     closed: bool
     matches: frozenset[str] = frozenset()
+    unclosed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
