@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
-from typing import Final
 
 from edgeproxy.core import schedule
+from edgeproxy.core.audiences import BUILT_IN
 from edgeproxy.core.model import (
     Decision,
     Experience,
@@ -23,13 +23,12 @@ from edgeproxy.core.model import (
     PageRequest,
     Reasons,
     RuleBook,
+    Shop,
     Source,
     Step,
     Visitor,
 )
-
-EVERYONE: Final = "everyone"
-UNKNOWN: Final = "unknown"
+from edgeproxy.core.onpath import on_path
 
 _Judged = tuple[Outcome, str]
 
@@ -76,13 +75,13 @@ def decide(
     judge = _Judge(book, facts, reasons)
     fitting: list[Experience] = []
     steps: list[Step] = []
-    for experience in book.experiences:
+    for place, experience in enumerate(book.experiences):
         if experience.name == forced:
-            outcome, why = judge.forced(experience)
+            outcome, why = judge.forced(place)
             if outcome is Outcome.PREVIEW:
                 fitting.insert(0, experience)
         else:
-            outcome, why = judge.free(experience)
+            outcome, why = judge.free(experience, place)
             if outcome is Outcome.FITS:
                 fitting.append(experience)
         if reasons:
@@ -101,142 +100,111 @@ def share_number(experience: str, ident: str) -> int:
 class _Judge:
     """One request's judgements: what several experiences ask is looked at once."""
 
-    __slots__ = ("_asked", "_audiences", "_book", "_facts", "_never", "_slots")
+    __slots__ = ("_asked", "_audiences", "_barred", "_book", "_facts", "_here")
 
     def __init__(self, book: RuleBook, facts: Facts, asked: bool) -> None:
         self._book = book
         self._facts = facts
         self._asked = asked
+        self._here = on_path(book, facts.request.path)
+        self._barred = _bar(facts.visitor, book.shop)
         self._audiences: dict[str, tuple[bool | None, str]] = {}
-        self._slots: dict[str | None, bool] = {None: True}  # a style needs no slot
-        self._never: bool | None = None
 
-    def free(self, experience: Experience) -> _Judged:
-        """The outcome of an experience that nobody forced, by the first condition that does not hold."""
-        failed = (
-            self._off(experience)
-            or self._audience(experience)
-            or self._page(experience)
-            or self._when(experience)
-            or self._schedule(experience)
-            or self._share(experience)
-        )
-        return failed or (Outcome.FITS, self._audience_words(experience, True) if self._asked else "")
+    def free(self, experience: Experience, place: int) -> _Judged:
+        """The outcome of an experience that nobody forced: read down, the first line that holds decides."""
+        asked = self._asked
+        if not self._book.shop.enabled:
+            return Outcome.OFF, self._all_off()
+        if not experience.enabled:
+            return Outcome.OFF, "enabled = false"
+        if self._audience_of(experience) is None:
+            return Outcome.NOT_FOR_AUDIENCE, self._why_not_theirs(experience) if asked else ""
+        if self._here.why_not[place]:
+            return Outcome.NOT_ON_PAGE, self._here.why_not[place]
+        if experience.when is not None:
+            heard = Reasons() if asked else None
+            if not experience.when.holds(self._facts, heard):
+                return Outcome.NOT_WHEN, "; ".join(heard or ())
+        if experience.begins is not None and self._facts.request.at < experience.begins:
+            return Outcome.NOT_YET, f"begins {self._date(experience.begins)}" if asked else ""
+        if experience.ends is not None and self._facts.request.at >= experience.ends:
+            return Outcome.OVER, f"ended {self._date(experience.ends)}" if asked else ""
+        if experience.share < 1.0 and not self._in_share(experience):
+            return Outcome.NOT_IN_SHARE, self._why_not_in_share(experience) if asked else ""
+        return Outcome.FITS, self._why_theirs(experience) if asked else ""
 
-    def forced(self, experience: Experience) -> _Judged:
+    def forced(self, place: int) -> _Judged:
         """The outcome of the experience that a preview forces: only the kill switch and the page can stop it."""
-        failed = self._shop_off() or self._page(experience)
-        return failed or (Outcome.PREVIEW, "forced by the preview, whoever asks and whenever" if self._asked else "")
+        if not self._book.shop.enabled:
+            return Outcome.OFF, self._all_off()
+        if self._here.why_not[place]:
+            return Outcome.NOT_ON_PAGE, self._here.why_not[place]
+        return Outcome.PREVIEW, "forced by the preview, whoever asks and whenever"
 
-    # ------------------------------------------------------------------ the conditions, in their order
-
-    def _shop_off(self) -> _Judged | None:
-        shop = self._book.shop
-        return None if shop.enabled else (Outcome.OFF, f"the whole shop is off: enabled = false in {shop.where.file}")
-
-    def _off(self, experience: Experience) -> _Judged | None:
-        off = self._shop_off()
-        if off is None and not experience.enabled:
-            off = Outcome.OFF, "enabled = false"
-        return off
-
-    def _audience(self, experience: Experience) -> _Judged | None:
-        for name in experience.audiences:
-            if self._is_of(name)[0]:
-                return None
-        return Outcome.NOT_FOR_AUDIENCE, self._audience_words(experience, False) if self._asked else ""
-
-    def _page(self, experience: Experience) -> _Judged | None:
-        path = self._facts.request.path
-        if self._never is None:
-            never = self._book.shop.never
-            self._never = never is not None and never.touches(path)
-        if self._never:
-            return Outcome.NOT_ON_PAGE, "nobody ever edits this page: never in shop.toml" if self._asked else ""
-        if experience.on is not None and not experience.on.match(path):
-            return Outcome.NOT_ON_PAGE, f"on is {_listed(experience.on.texts)}" if self._asked else ""
-        for edit in experience.edits:
-            here = self._slots.get(edit.slot)
-            if here is None and edit.slot is not None:
-                slot = self._book.slots.get(edit.slot)
-                here = self._slots[edit.slot] = slot is not None and (slot.on is None or slot.on.match(path))
-            if here:
-                return None
-        return Outcome.NOT_ON_PAGE, "none of its slots is on this page" if self._asked else ""
-
-    def _when(self, experience: Experience) -> _Judged | None:
-        if experience.when is None:
-            return None
-        heard = Reasons() if self._asked else None
-        if experience.when.holds(self._facts, heard):
-            return None
-        return Outcome.NOT_WHEN, "; ".join(heard or ())
-
-    def _schedule(self, experience: Experience) -> _Judged | None:
-        at = self._facts.request.at
-        if experience.begins is not None and at < experience.begins:
-            return Outcome.NOT_YET, f"begins {self._date(experience.begins)}" if self._asked else ""
-        if experience.ends is not None and at >= experience.ends:
-            return Outcome.OVER, f"ended {self._date(experience.ends)}" if self._asked else ""
-        return None
-
-    def _share(self, experience: Experience) -> _Judged | None:
-        share, ident = experience.share, self._facts.visitor.id
-        if share >= 1.0:
-            return None
-        if ident is None:  # nothing stable to hash: only 0 % and 100 % hold
-            why = f"share is {_percent(share)}" + (" and the visitor has no id to hash" if share > 0.0 else "")
-            return Outcome.NOT_IN_SHARE, why if self._asked else ""
-        place = share_number(experience.name, ident)
-        if place < share * 2.0**64:  # exact: scaling by a power of two is, and so is int < float
-            return None
-        why = f"the visitor stands at {_percent(place / 2.0**64)} and share is {_percent(share)}"
-        return Outcome.NOT_IN_SHARE, why if self._asked else ""
-
-    # ------------------------------------------------------------------ audiences
-
-    def _is_of(self, name: str) -> tuple[bool | None, str]:
-        """Whether the visitor is of this audience, and why; looked at once per request."""
-        judged = self._audiences.get(name)
-        if judged is None:
-            judged = self._audiences[name] = self._look(name)
-        return judged
-
-    def _look(self, name: str) -> tuple[bool | None, str]:
-        visitor, shop = self._facts.visitor, self._book.shop
-        if visitor.source is Source.DISBELIEVED:
-            return False, f"the cookie is not believed, {visitor.problems[0]}" if visitor.problems else "not believed"
-        if visitor.source is Source.NOBODY and shop.without_cookie is None:
-            return False, 'no cookie, and without_cookie is "untouched"'
-        if name == EVERYONE:
-            return True, "everyone"
-        if name == UNKNOWN:
-            nobody = visitor.source is Source.NOBODY
-            return nobody, "no cookie at all" if nobody else "the visitor has a cookie, wanted none at all"
-        audience = self._book.audiences.get(name)
-        if audience is None:
-            return False, f'there is no audience "{name}"'
-        heard = Reasons() if self._asked else None
-        held = audience.test.holds(self._facts, heard)
-        return held, "; ".join(heard or ())
-
-    def _audience_words(self, experience: Experience, held: bool) -> str:
-        names = experience.audiences
-        if held:
-            name = next(name for name in names if self._is_of(name)[0])
-            why = self._is_of(name)[1]
-            return why if why in {"", name} else f"{name}: {why}"
-        whys = dict.fromkeys(self._is_of(name)[1] for name in names)
-        if len(whys) == 1:
-            return next(iter(whys))
-        return "; ".join(f"not {name}: {self._is_of(name)[1]}" for name in names)
+    def _all_off(self) -> str:
+        return f"the whole shop is off: enabled = false in {self._book.shop.where.file}"
 
     def _date(self, at: float) -> str:
         return schedule.as_text(at, schedule.zone(self._book.shop.timezone))
 
+    # ------------------------------------------------------------------ share
 
-def _listed(texts: tuple[str, ...]) -> str:
-    return ", ".join(texts)
+    def _in_share(self, experience: Experience) -> bool:
+        ident = self._facts.visitor.id
+        if ident is None:  # nothing stable to hash: only 0 % and 100 % hold
+            return False
+        # exact: scaling by a power of two is, and so is int < float
+        return share_number(experience.name, ident) < experience.share * 2.0**64
+
+    def _why_not_in_share(self, experience: Experience) -> str:
+        share, ident = _percent(experience.share), self._facts.visitor.id
+        if ident is None:
+            return f"share is {share}, and the visitor has no id to hash"
+        return f"share is {share}, and the visitor stands at {_percent(share_number(experience.name, ident) / 2.0**64)}"
+
+    # ------------------------------------------------------------------ audiences
+
+    def _audience_of(self, experience: Experience) -> str | None:
+        """The first of the experience's audiences that the visitor is of."""
+        for name in experience.audiences:
+            judged = self._audiences.get(name) or self._look(name)
+            if judged[0]:
+                return name
+        return None
+
+    def _look(self, name: str) -> tuple[bool | None, str]:
+        """Whether the visitor is of this audience, and why; looked at once per request."""
+        heard = Reasons() if self._asked else None
+        audience = BUILT_IN.get(name) or self._book.audiences.get(name)
+        if self._barred:
+            judged: tuple[bool | None, str] = False, self._barred
+        elif audience is None:
+            judged = False, f'there is no audience "{name}"'
+        else:
+            held = audience.test.holds(self._facts, heard)
+            judged = held, "; ".join(heard) if heard else ""
+        self._audiences[name] = judged
+        return judged
+
+    def _why_theirs(self, experience: Experience) -> str:
+        name = self._audience_of(experience) or ""
+        why = self._audiences[name][1]
+        return f"{name}: {why}" if why else name
+
+    def _why_not_theirs(self, experience: Experience) -> str:
+        whys = {name: self._audiences[name][1] for name in experience.audiences}
+        if len(set(whys.values())) == 1:
+            return next(iter(whys.values()))
+        return "; ".join(f"{name}: {why}" for name, why in whys.items())
+
+
+def _bar(visitor: Visitor, shop: Shop) -> str:
+    """Why this visitor has no audience at all, not even the built-in ones; "" when they may have."""
+    if visitor.source is Source.DISBELIEVED:
+        return f"the cookie is not believed, {visitor.problems[0]}" if visitor.problems else "the cookie proves nothing"
+    if visitor.source is Source.NOBODY and shop.without_cookie is None:
+        return 'there is no cookie, and without_cookie is "untouched"'
+    return ""
 
 
 def _percent(share: float) -> str:

@@ -10,26 +10,16 @@ that the page's answer varies by visitor, also for those who got nothing: it mus
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, PageRequest, RuleBook, Slot
+from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, PageRequest, RuleBook
+from edgeproxy.core.onpath import InForce, joined, on_path
+
+__all__ = ["BIGGEST_PAGE", "InForce", "in_force", "lane", "next_change", "response_lane"]
 
 BIGGEST_PAGE: Final = 2 * 1024 * 1024  # bytes of decoded body; bigger pages are the shop's own
 
 _DOCUMENTS: Final = frozenset({"document", "iframe"})
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """What some enabled experience could change on one path at one moment; falsy when that is nothing."""
-
-    slots: tuple[Slot, ...]  # in slots.toml's order
-    style: bool  # a style that needs no slot
-
-    def __bool__(self) -> bool:
-        return self.style or bool(self.slots)
 
 
 # --------------------------------------------------------------------------- before the shop is asked
@@ -43,7 +33,7 @@ def lane(book: RuleBook, request: PageRequest, decision: Decision, *, preview: b
     """
     if request.method not in {"GET", "HEAD"}:
         return Lane(LaneKind.PASS, f"method is {request.method}")
-    if book.shop.never is not None and book.shop.never.touches(request.path):
+    if on_path(book, request.path).never:
         return Lane(LaneKind.PASS, "nobody ever edits this page: never in shop.toml")
     force = in_force(book, request.path, request.at)
     personal = bool(force)
@@ -116,52 +106,16 @@ def response_lane(
 
 def in_force(book: RuleBook, path: str, at: float) -> InForce:
     """The slots that some enabled experience could edit on this raw path at this moment, whoever asks."""
-    names: set[str] = set()
-    style = False
-    for experience, slots, styles in _could(book, path):
-        if _runs(experience, at):
-            names.update(slots)
-            style = style or styles
-    return InForce(tuple(slot for slot in book.slots.values() if slot.name in names), style)
+    here = on_path(book, path)
+    if here.always is not None:
+        return here.always
+    return joined(book, [one for one in here.could if _runs(one[0], at)])
 
 
 def next_change(book: RuleBook, path: str, at: float) -> float | None:
-    """When the book next changes what this path can show: a schedule that begins or ends; None when none will."""
-    moments = [
-        moment
-        for experience, _, _ in _could(book, path)
-        for moment in (experience.begins, experience.ends)
-        if moment is not None and moment > at
-    ]
-    return min(moments, default=None)
+    """When the book next changes what this path can show: a schedule begins or ends there; None when none will."""
+    return next((moment for moment in on_path(book, path).moments if moment > at), None)
 
 
 def _runs(experience: Experience, at: float) -> bool:
     return (experience.begins is None or at >= experience.begins) and (experience.ends is None or at < experience.ends)
-
-
-def _could(book: RuleBook, path: str) -> Iterator[tuple[Experience, list[str], bool]]:
-    """Enabled experiences that have an edit on this path at some time: (experience, its slots here, has a style)."""
-    shop = book.shop
-    if not shop.enabled or (shop.never is not None and shop.never.touches(path)):
-        return
-    here: dict[str, bool] = {}
-    for experience in book.experiences:
-        if not experience.enabled or experience.share <= 0.0:
-            continue
-        if experience.on is not None and not experience.on.match(path):
-            continue
-        slots: list[str] = []
-        style = False
-        for edit in experience.edits:
-            name = edit.slot
-            if name is None:
-                style = True
-                continue
-            if name not in here:
-                slot = book.slots.get(name)
-                here[name] = slot is not None and slot.enabled and (slot.on is None or slot.on.match(path))
-            if here[name]:
-                slots.append(name)
-        if slots or style:
-            yield experience, slots, style
