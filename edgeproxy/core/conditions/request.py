@@ -154,7 +154,7 @@ class CameFrom:
                 host = _host(one)
                 place.tell(f'came_from wants a host, not "{one}"', f'did you mean "{host}"?' if host else "")
                 return None
-        return cls(tuple(dict.fromkeys(form for one in wanted for form in (one.casefold(), _as_sent(one)))))
+        return cls(tuple(dict.fromkeys(form for one in wanted for form in (one.casefold(), as_sent(one)))))
 
     def holds(self, facts: Facts, reasons: Reasons | None = None) -> bool | None:
         referer = facts.request.header(b"referer")
@@ -184,7 +184,7 @@ def _host(url: str) -> str | None:
         return None
 
 
-def _as_sent(host: str) -> str:
+def as_sent(host: str) -> str:
     """A host with letters beyond ASCII as browsers send it (``xn--…``); what is no host stays as it is."""
     try:
         return host.encode("idna").decode("ascii").lower()

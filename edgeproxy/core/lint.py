@@ -1,0 +1,62 @@
+"""Warnings about a rules folder without mistakes: what nobody uses, and what crawlers would miss.
+
+Here: what can only be said of the whole.  Not here: mistakes, and warnings about one table (``core.rules`` tells
+both where they are read).  Called by ``rulefile.parse``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from edgeproxy.core.audiences import named
+from edgeproxy.core.decide import known
+from edgeproxy.core.markup import Markup
+from edgeproxy.core.model import NOBODY, Experience, Facts, PageRequest, Problem, RuleBook, Severity, Where
+from edgeproxy.core.words import meant
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What the experiences of a folder name: slots, audiences, and fragments by their path below fragments/."""
+
+    slots: set[str]
+    audiences: set[str]
+    fragments: set[str]
+
+
+def warnings(book: RuleBook, used: Used, fragments: Collection[str], shelf: str, markup: Markup) -> Iterator[Problem]:
+    """Every warning about the book; ``fragments`` are all paths below ``shelf`` ("rules/fragments/")."""
+    for slot in book.slots.values():
+        if slot.name not in used.slots:
+            yield _warning(slot.where, slot.name, "no edit uses this slot")
+    for audience in book.audiences.values():
+        if audience.name not in used.audiences:
+            yield _warning(audience.where, audience.name, "no experience is for this audience")
+    for path in fragments:
+        if path not in used.fragments:
+            yield _warning(Where(f"{shelf}{path}"), "", "no edit uses this fragment", meant(path, used.fragments))
+    for experience in book.experiences:
+        if _without_cookie(book, experience):
+            yield from _missed_by_crawlers(experience, markup)
+
+
+def _warning(where: Where, subject: str, what: str, hint: str = "") -> Problem:
+    return Problem(where, what, subject, hint, Severity.WARNING)
+
+
+def _without_cookie(book: RuleBook, experience: Experience) -> bool:
+    """Whether somebody without any cookie can get it, as crawlers are; a share needs an id, which they have not."""
+    if not experience.enabled or experience.share < 1:
+        return False
+    anywhere = PageRequest("GET", "https", "", "/", "", (), 0.0)  # audiences look at the visitor alone
+    facts = Facts(known(book, NOBODY), anywhere, book.shop)
+    return any(named(book.audiences, name).test.holds(facts) for name in experience.audiences)
+
+
+def _missed_by_crawlers(experience: Experience, markup: Markup) -> Iterator[Problem]:
+    for edit in experience.edits:
+        if markup.verbs[edit.action.verb].removes:
+            what = f'{edit.action.verb} on "{edit.slot}" reaches visitors without a cookie, crawlers among them'
+            hint = "links, headings and structured data that it takes away are not indexed"
+            yield _warning(edit.where, experience.name, what, hint)
