@@ -15,7 +15,7 @@ from typing import Final
 from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.core.onpath import InForce, joined, on_path
 
-__all__ = ["BIGGEST_PAGE", "InForce", "in_force", "lane", "next_change", "response_lane"]
+__all__ = ["BIGGEST_PAGE", "InForce", "in_force", "is_document", "lane", "next_change", "response_lane"]
 
 BIGGEST_PAGE: Final = 2 * 1024 * 1024  # bytes of decoded body; bigger pages are the shop's own
 
@@ -42,14 +42,19 @@ def lane(book: RuleBook, request: PageRequest, decision: Decision, *, preview: b
     if request.header(b"range") is not None:
         # a piece of the shop's page would be joined to a variant that has other bytes (RFC 9110, 14.2)
         return Lane(LaneKind.PASS, "a part of the page was asked for (Range)", personal)
-    destination = request.header(b"sec-fetch-dest")
-    if destination is not None and destination.strip().lower() not in _DOCUMENTS:
+    if not is_document(request):
         return Lane(LaneKind.PASS, "not fetched as a document (Sec-Fetch-Dest)", personal)
     if preview:
         return Lane(LaneKind.PRIVATE, "a preview", personal)
     if not decision.fitting:
         return Lane(LaneKind.PASS, "no experience fits this visitor here", personal)
     return Lane(LaneKind.PRIVATE, f"for this visitor: {', '.join(one.name for one in decision.fitting)}", personal)
+
+
+def is_document(request: PageRequest) -> bool:
+    """False only when the browser says that this is for something else than a page (Fetch, Sec-Fetch-Dest)."""
+    destination = request.header(b"sec-fetch-dest")
+    return destination is None or destination.strip().lower() in _DOCUMENTS
 
 
 def _nothing(book: RuleBook) -> str:

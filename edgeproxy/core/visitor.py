@@ -37,6 +37,7 @@ __all__ = [
     "disbelief",
     "explain_value",
     "read",
+    "read_value",
     "sign",
 ]
 
@@ -150,7 +151,17 @@ def read(
         # Two of one name is how a sibling host tosses a cookie of its own in: which one is first says nothing.
         words = f"cookie {settings.name} came {len(found)} times, so neither is believed"
         return _disbelieved(Rejected(Disbelief.DOUBLED, words))
-    value = found[0]
+    return read_value(found[0], keys, now, settings, cache)
+
+
+def read_value(
+    value: bytes,
+    keys: Keys,
+    now: float,
+    settings: CookieSettings = CookieSettings(),
+    cache: VerifiedCookies | None = None,
+) -> Visitor:
+    """As ``read``, for the bare value of the one cookie."""
     result = verify(value, keys) if cache is None else cache.verify(value, keys)
     if isinstance(result, Signed):
         late = judge_age(result.at, now, settings.max_age)
