@@ -35,7 +35,8 @@ class Element:
     Where the source leaves out end tags, a place in the tree is not yet a place in the bytes: in
     ``<p>one<div id=x>`` text put before the ``div`` would land in the ``p``.  Hence ``unclosed_before``: tags of the
     elements, outermost first, that are still open just before ``start`` and are no ancestors (the previous
-    sibling and its last descendants); ``unclosed_inside``: the same just before ``inner_end`` (the last child…).
+    sibling and its last descendants): their end tags are written whatever happens at ``start``, ``remove`` included,
+    since what followed the element would fall into them; ``unclosed_inside``: the same just before ``inner_end`` (the last child…).
     ``reopens``: formatting elements (a b big code em font i nobr s small strike strong tt u) without end tag that
     begin before ``end`` and are no ancestors, so that HTML reopens them around whatever is inserted here.
     """
@@ -53,11 +54,13 @@ class Element:
     children: tuple[Child, ...] = ()
     hydrated: bool = False  # inside a root that a framework hydrates
     implied: bool = False  # no start tag of its own: only children can be changed
-    trouble: str = ""  # why its range may not be changed ("" : it may)
+    trouble: str = ""  # why nothing but its start tag may be changed ("": the rest may too)
     unclosed_before: tuple[str, ...] = ()
     unclosed_inside: tuple[str, ...] = ()
     reopens: tuple[str, ...] = ()
     hydrates: bool = False  # it is the container of a hydrated root: edits inside do not survive, beside it they do
+    outer_trouble: str = ""  # why only its inside may be changed: no remove, replace, before, after (body, head…)
+    children_trouble: str = ""  # why its children may not be cut or moved about: no keep_first, reorder
     tag_trouble: str = ""  # why its start tag may not be changed ("": attributes and classes may)
     foreign: bool = False  # of SVG or MathML, where HTML's content rules do not hold
 
