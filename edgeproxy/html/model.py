@@ -27,16 +27,18 @@ class Charset:
 class Element:
     """Where one matched element stands.
 
-    ``inner_*`` are None for void elements and self-closed foreign ones (``<path/>``); ``closed`` is False where
-    the source has no end tag (``end`` is then the next sibling's start, or the parent's end).  ``attributes`` maps
-    the lower-case name to (start, end) of ``name="value"`` in the start tag and the decoded value.  ``children``
-    are the element children, (start, end) each, in source order.  ``ancestors`` are tag names, outermost first.
+    ``inner_*`` are None for void elements, self-closed foreign ones (``<path/>``) and ``<template>``, whose content
+    is no part of the page's tree; ``closed`` is False where the source has no end tag (``end`` is then the next
+    sibling's start, or the parent's end).  ``attributes`` maps the lower-case name to (start, end) of
+    ``name="value"`` in the start tag and the decoded value.  ``children`` are the element children, (start, end)
+    each, in source order.  ``ancestors`` are tag names, outermost first.
 
     Where the source leaves out end tags, a place in the tree is not yet a place in the bytes: in
     ``<p>one<div id=x>`` text put before the ``div`` would land in the ``p``.  Hence ``unclosed_before``: tags of the
     elements, outermost first, that are still open just before ``start`` and are no ancestors (the previous
     sibling and its last descendants): their end tags are written whatever happens at ``start``, ``remove`` included,
-    since what followed the element would fall into them; ``unclosed_inside``: the same just before ``inner_end`` (the last child…).
+    since what followed the element would fall into them; ``unclosed_inside``: the same just before ``inner_end``
+    (the last child…).
     ``reopens``: formatting elements (a b big code em font i nobr s small strike strong tt u) without end tag that
     begin before ``end`` and are no ancestors, so that HTML reopens them around whatever is inserted here.
     """
@@ -101,6 +103,7 @@ class PagePlan:
     nonce: str | None  # the CSP nonce of the page, when one can be known
     framework: str | None  # "React", "Next", "Vue", "Nuxt"…: who hydrates this page
     inline_styles: bool = True  # False: the page's CSP forbids style="…"
+    style_elements: bool = True  # False: it forbids <style> too, even one with the page's nonce
 
 
 class Unplannable(Exception):
