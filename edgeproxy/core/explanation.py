@@ -24,6 +24,16 @@ class ExplainedVisitor:
     source: str  # "cookie", "no cookie", "disbelieved", "preview"
     problems: tuple[str, ...]
 
+    @property
+    def words(self) -> str:
+        """``stage "loyal", segment outdoor, id q7Hk2m (cookie)``."""
+        parts = [f'stage "{self.stage}"' if self.stage else "no stage"]
+        noun = "segment" if len(self.segments) == 1 else "segments"
+        parts.append(f"{noun} {both(self.segments)}" if self.segments else "no segments")
+        if self.id:
+            parts.append(f"id {self.id}")
+        return f"{', '.join(parts)} ({self.source})"
+
 
 @dataclass(frozen=True, slots=True)
 class ExplainedExperience:
@@ -87,7 +97,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
 def as_text(explanation: Explanation) -> str:
     """The explanation for a terminal: aligned, no colour, no control characters, ends without a newline."""
     lines = [f"{explanation.method} {explanation.url}", ""]
-    lines += _labelled("visitor", [_visitor_words(explanation.visitor), *explanation.visitor.problems])
+    lines += _labelled("visitor", [explanation.visitor.words, *explanation.visitor.problems])
     lines += _labelled("moment", [explanation.moment])
     lines += _labelled("request", [", ".join(f"{name} {value}" for name, value in explanation.facts)])
     lines += _labelled("lane", [f"{explanation.lane}: {explanation.lane_why}"])
@@ -109,18 +119,6 @@ def as_text(explanation: Explanation) -> str:
     if explanation.styles:
         lines += ["", "Styles", *_edit_lines(explanation.styles)]
     return "\n".join("".join(one if one.isprintable() else "\ufffd" for one in line).rstrip() for line in lines)
-
-
-def _visitor_words(visitor: ExplainedVisitor) -> str:
-    parts = [f'stage "{visitor.stage}"' if visitor.stage else "no stage"]
-    if visitor.segments:
-        noun = "segment" if len(visitor.segments) == 1 else "segments"
-        parts.append(f"{noun} {both(visitor.segments)}")
-    else:
-        parts.append("no segments")
-    if visitor.id:
-        parts.append(f"id {visitor.id}")
-    return f"{', '.join(parts)}  ({visitor.source})"
 
 
 def _labelled(label: str, texts: Sequence[str]) -> list[str]:

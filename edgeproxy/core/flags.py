@@ -21,6 +21,7 @@ STRANGER: Final = "stranger"
 
 LONGEST_LABEL: Final = 64  # characters
 MOST_SEGMENTS: Final = 32
+MOST_NAMED: Final = 6  # in a hint
 
 _YES: Final = frozenset({"", "1", "yes", "true", "on"})
 _NO: Final = frozenset({"0", "no", "false", "off"})
@@ -164,8 +165,9 @@ def _with_plus(text: str) -> str:
 
 def _unknown(noun: str, value: str, names: Iterable[str]) -> str:
     names = list(names)
-    hint = meant(value, names) or (f"there is {both(names)}" if names else f"there is no {noun}")
-    return f"unknown {noun} {_shown(value)} ({hint})"
+    listed = f"there is {both(names)}" if len(names) <= MOST_NAMED else ""
+    hint = meant(value, names) or (listed if names else f"there is no {noun}")
+    return f"unknown {noun} {_shown(value)}" + (f" ({hint})" if hint else "")
 
 
 def _shown(text: str) -> str:

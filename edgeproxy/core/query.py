@@ -67,14 +67,18 @@ def clean_referer(referer: bytes) -> bytes:
     return address + mark + left.query if left.query else address
 
 
+def target(path: str, query: bytes = b"") -> bytes:
+    """``path?query`` where raw bytes that no URI may hold are percent-encoded, and no others: plain ASCII."""
+    raw = path.encode("latin-1", "replace") + (b"?" + query if query else b"")
+    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], raw)
+
+
 def absolute(scheme: str, host: str, path: str, query: bytes = b"") -> bytes:
-    """``scheme://host/path?query`` for a Location: raw bytes that no URI may hold are percent-encoded, no others.
+    """``scheme://host/path?query`` for a Location (RFC 9110, 10.2.2).
 
     ``path`` is one character a byte and begins with ``/``, also with ``//``: behind a host it can name no other one.
     """
-    target = path.encode("latin-1", "replace") + (b"?" + query if query else b"")
-    safe = _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], target)
-    return f"{scheme}://{host}".encode("latin-1", "replace") + safe
+    return f"{scheme}://{host}".encode("latin-1", "replace") + target(path, query)
 
 
 def _decoded(value: bytes) -> str:
