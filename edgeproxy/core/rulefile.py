@@ -29,7 +29,7 @@ from edgeproxy.core.model import (
     Where,
 )
 from edgeproxy.core.rules import audiences, edits, experiences, fragments, personas, shop, slots, tests
-from edgeproxy.core.rules.fields import name_is_good
+from edgeproxy.core.rules.fields import NAME, name_is_good
 from edgeproxy.core.rules.sheet import Sheet, sheet
 from edgeproxy.core.words import meant
 
@@ -105,7 +105,8 @@ class _Reading:
         known_slots = self.tables(slots.FILE, lambda one: slots.read(one, self.markup))
         known_audiences = self.tables(audiences.FILE, lambda one: audiences.read(one, top.labels))
         shelf = self.shelf()
-        desk = edits.Desk(known_slots, shelf, top.labels, self.markup, self.used.slots)
+        above = [field.name for field in experiences.FIELDS]
+        desk = edits.Desk(known_slots, shelf, top.labels, self.markup, self.used.slots, above)
         read = self.experiences(experiences.Shelf(known_audiences, self.used.audiences, top.zone, self.now, desk))
         order = self.order(top, list(read))
         known_personas = self.tables(personas.FILE, lambda one: personas.read(one, top.labels))
@@ -139,22 +140,15 @@ class _Reading:
     def strangers(self) -> None:
         """Files that are none of those that rules are made of."""
         tops = (shop.FILE, slots.FILE, audiences.FILE, personas.FILE)
+        homes = {".toml": (experiences.FOLDER, tests.FOLDER), ".html": (fragments.FOLDER,)}
         for name in sorted(self.files):
-            folder, _, rest = name.rpartition("/")
-            home = {".toml": (experiences.FOLDER, tests.FOLDER), ".html": (fragments.FOLDER,)}
-            kind = name[name.rfind(".") :]
-            if name in tops or (name.startswith(home.get(kind, ())) and not self.nested(name)):
+            here = homes.get(name[name.rfind(".") :], ())
+            if name in tops or (name.startswith(here) and not _nested(name)):
                 continue
-            if folder and not self.nested(name):
-                near = [f"{one}{rest}" for one in home.get(kind, ())]
-            else:
-                near = [f"{experiences.FOLDER}{rest}"] if self.nested(name) else []
-            hint = meant(name, [*tops, *near])
-            self.mistake(name, "is none of the files that rules are made of", hint or _homes(kind))
-
-    @staticmethod
-    def nested(name: str) -> bool:
-        return name.startswith(experiences.FOLDER) and name.count("/") > 1
+            hint = meant(name, tops) if name.endswith(".toml") and "/" not in name else ""
+            if not hint and here and ("/" not in name or _nested(name)):
+                hint = f'did you mean "{here[0]}{name.rpartition("/")[2]}"?'
+            self.mistake(name, "is none of the files that rules are made of", hint or _HOMES)
 
     def sheet(self, name: str) -> Sheet | None:
         data = self.files.get(name)
@@ -178,7 +172,7 @@ class _Reading:
         """Every experience by its name, alphabetically; None for one with a mistake."""
         found: dict[str, Experience | None] = {}
         for file in sorted(self.there):
-            if not file.startswith(experiences.FOLDER) or self.nested(file):
+            if not file.startswith(experiences.FOLDER) or _nested(file):
                 continue
             name = file.removeprefix(experiences.FOLDER).removesuffix(".toml")
             found[name] = None
@@ -196,7 +190,7 @@ class _Reading:
                 top.order_spot.at(index).tell(f'unknown experience "{name}"', near)
         left = [name for name in names if name not in order]
         if top.order is not None:
-            for name in left:
+            for name in filter(NAME.fullmatch, left):
                 where = Where(f"{self.prefix}{experiences.FOLDER}{name}.toml")
                 what = "is not in the order of shop.toml"
                 hint = "it is tried after those that are"
@@ -209,10 +203,11 @@ class _Reading:
         return tuple(test for sheet in sheets if sheet is not None for test in tests.read(sheet, bench))
 
 
-def _homes(kind: str) -> str:
-    if kind == ".html":
-        return f"HTML lies below {fragments.FOLDER}"
-    return f"an experience lies in {experiences.FOLDER}, a test in {tests.FOLDER}"
+_HOMES = f"experiences lie in {experiences.FOLDER}, tests in {tests.FOLDER}, HTML in {fragments.FOLDER}"
+
+
+def _nested(name: str) -> bool:
+    return name.startswith(experiences.FOLDER) and name.count("/") > 1
 
 
 def _whole(found: Mapping[str, T | None] | None) -> Mapping[str, T]:

@@ -60,6 +60,11 @@ def from_text(text: str, timezone: ZoneInfo) -> float:
     return moment(value, timezone)
 
 
+def parse_moment(text: str, timezone: str) -> float:
+    """``from_text`` for who has the timezone's name (``--at``, ``edge_at``).  Raises MomentError, a ValueError."""
+    return from_text(text, zone(timezone))
+
+
 def as_text(at: float, timezone: ZoneInfo) -> str:
     """A moment in words for explanations: "2026-11-01 00:00 Europe/Stockholm" (seconds only where there are any)."""
     try:

@@ -30,10 +30,21 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 def meant(word: str, known: Iterable[str]) -> str:
     """'did you mean "stage"?' when one of the known words is near, else ""."""
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near is not None else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant: another case, letters in another order, or most of it the same."""
     known = list(known)
-    folded = [one for one in known if one.casefold() == word.casefold()]
-    near = folded or difflib.get_close_matches(word, known, 1)
-    return f'did you mean "{near[0]}"?' if near else ""
+    folded = word.casefold()
+    for one in known:
+        if one.casefold() == folded:
+            return one
+    for one in known:
+        if sorted(one.casefold()) == sorted(folded):
+            return one
+    return next(iter(difflib.get_close_matches(word, known, 1)), None)
 
 
 def quoted(values: Iterable[str]) -> list[str]:

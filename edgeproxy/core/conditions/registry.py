@@ -110,7 +110,8 @@ def table(value: object, spot: Spot, labels: Labels, about: About, beside: Itera
             spot.at(key).tell_key(f'unknown key "{key}"', _elsewhere(key) or meant(key, [*known, *beside]))
             lines.append(None)
     if not lines:
-        spot.tell_key("has no condition", f"such as {example}")
+        name = "" if spot.name == spot.subject else f"{spot.name} "
+        spot.tell_key(f"{name}has no condition", f"such as {example}")
         return None
     good = tuple(line for line in lines if line is not None)
     return Every(good) if len(good) == len(lines) else None

@@ -18,9 +18,8 @@ SAYS = text("says", "who they are, for people")
 
 def read(sheet: Sheet, labels: Labels) -> Mapping[str, Audience | None]:
     """Every audience by its name; None for one with a mistake, which was told."""
-    found: dict[str, Audience | None] = {}
+    found: dict[str, Audience | None] = dict.fromkeys(sheet.values)
     for name, table, spot in rows(sheet.values, sheet.top, "audience"):
-        found[name] = None
         if name in BUILT_IN:
             spot.tell_key(f'"{name}" is built in', "give yours another name")
             continue

@@ -6,7 +6,7 @@ this module knows only their registry (``markup.verbs``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from edgeproxy.core.conditions import Labels
@@ -18,6 +18,7 @@ from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.words import both, meant
 
 SLOT = text("slot", "which slot of slots.toml is edited", required=True)
+_ABOVE = "it belongs above the first [[edit]]"
 OR_ELSE = "or_else"
 OR_ELSE_HELP = "the fragment for visitors for whom the path's {segment} or {stage} has none"
 
@@ -31,6 +32,7 @@ class Desk:
     labels: Labels
     markup: Markup
     used: set[str]  # slots that some edit names
+    above: Collection[str]  # keys that belong above the first [[edit]], where TOML's tables mislead
 
 
 def read(value: object, spot: Spot, desk: Desk) -> Edit | None:
@@ -43,7 +45,7 @@ def read(value: object, spot: Spot, desk: Desk) -> Edit | None:
     spec = verbs[written[0]] if len(written) == 1 else None
     # A slot is asked for unless the verb edits the page; of two verbs or none, the first mistake says enough.
     slot_field: list[Field[object]] = [replace(SLOT, required=spec is not None and spec.needs_slot)]
-    row = Row(value, spot, slot_field, beside=[*verbs, OR_ELSE])
+    row = Row(value, spot, slot_field, [*verbs, OR_ELSE], dict.fromkeys(desk.above, _ABOVE))
     slot = row.get(SLOT)
     if slot is not None and not _slot_is_known(slot, row.at(SLOT), desk):
         row.wrong()

@@ -7,7 +7,7 @@ fields there are (``shop``, ``slots``, ``experiences``… beside this module).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from re import compile as pattern
@@ -18,7 +18,7 @@ from edgeproxy.core.conditions import shapes
 from edgeproxy.core.paths import PathSet, PatternError, compile_paths
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.schedule import MomentError, moment
-from edgeproxy.core.words import either, meant, quoted
+from edgeproxy.core.words import either, meant, nearest, quoted
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -47,13 +47,20 @@ class Row:
     """A table read by its fields.  ``good`` is False as soon as one mistake was told."""
 
     def __init__(
-        self, table: Mapping[str, object], spot: Spot, fields: Sequence[Field[Any]], beside: Iterable[str] = ()
+        self,
+        table: Mapping[str, object],
+        spot: Spot,
+        fields: Sequence[Field[Any]],
+        beside: Collection[str] = (),
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
+        """``beside`` are keys that the caller reads; ``elsewhere`` says of other keys where they belong."""
         self.table = table
         self.spot = spot
         self.good = True
         self._read: dict[str, object] = {}
         known = {field.name: field for field in fields}
+        misspelt: set[str | None] = set()
         for key, value in table.items():
             if key in known:
                 read = known[key].read(value, spot.at(key))
@@ -61,10 +68,14 @@ class Row:
                 self._read[key] = read
             elif key not in beside:
                 self.good = False
-                spot.at(key).tell_key(f'unknown key "{key}"', meant(key, [*known, *beside]))
+                hint = (elsewhere or {}).get(key) or meant(key, [*known, *beside])
+                spot.at(key).tell_key(f'unknown key "{key}"', hint)
+                misspelt.add(nearest(key, [*known, *beside]))
         for field in fields:
             if field.required and field.name not in table:
                 self.good = False
+                if field.name in misspelt:
+                    continue  # told already
                 spot.tell_key(f'the key "{field.name}" is missing', field.help)
 
     def get(self, field: Field[T]) -> T | None:
@@ -160,7 +171,6 @@ def names(name: str, help: str, label: str = "") -> Field[tuple[str, ...]]:  # n
         if not isinstance(value, list):
             spot.tell(f"{name} wants a list of strings", f'["{value}"]' if isinstance(value, str) else "")
             return None
-        good = True
         for index, one in enumerate(value):
             if not isinstance(one, str):
                 spot.at(index).tell(f"{name} wants a list of strings")
@@ -169,10 +179,8 @@ def names(name: str, help: str, label: str = "") -> Field[tuple[str, ...]]:  # n
                 spot.at(index).tell(f'"{one}" cannot be the name of a {label}', hint)
             elif one in value[:index]:
                 spot.at(index).tell(f'"{one}" is there twice')
-            else:
-                continue
-            good = False
-        return tuple(value) if good else None
+        # What was told keeps the folder from going live; the rest of it is still checked against these names.
+        return tuple(dict.fromkeys(one for one in value if isinstance(one, str)))
 
     # \w is no more than ASCII where JSON Schema is read as ECMA-262 says; the schema is content with less.
     item: Mapping[str, object] = {"type": "string", "pattern": r"^[^\s/{}]{1,64}$"} if label else {"type": "string"}

@@ -24,7 +24,7 @@ FIELDS: tuple[Field[object], ...] = (SAYS, *VISITOR_FIELDS)
 
 def read(sheet: Sheet, labels: Labels) -> Mapping[str, Persona | None]:
     """Every persona by its name; None for one with a mistake, which was told."""
-    found: dict[str, Persona | None] = {}
+    found: dict[str, Persona | None] = dict.fromkeys(sheet.values)
     for name, value, spot in rows(sheet.values, sheet.top, "persona"):
         row = Row(value, spot, FIELDS)
         visitor = _visitor(row, labels)

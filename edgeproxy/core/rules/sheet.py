@@ -112,17 +112,18 @@ def sheet(name: str, data: bytes, problems: list[Problem]) -> Sheet | None:
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _KEY = re.compile(r"\s*([^=]*?)\s*=")
-_HINTS = (
-    ("Invalid value", 'text stands in quotes: key = "…"'),
-    ("Unescaped '\\'", "in single quotes a backslash is itself: '…'"),
-    ("Expected '=' after a key", "a line is key = value, or [table]"),
-    ("Illegal character", 'is a closing quote missing? long text stands in """…"""'),
-    ("Unterminated string", "a closing quote is missing"),
-    ("Expected newline or end of document", "one key = value on a line"),
-    ("Unclosed array", "a closing ] or a comma is missing"),
-    ("Unclosed inline table", "a closing } or a comma is missing"),
-    ("Invalid initial character for a key", "a line is key = value, or [table]"),
-    ("Invalid date or datetime", "2026-12-24 or 2026-12-24T10:00:00"),
+_SAID = (  # how tomllib's message begins, what is said instead ("": the same), the hint
+    ("Invalid value", "this is no value", 'text stands in quotes: key = "…"'),
+    ("Unescaped '\\'", "a backslash in double quotes", "in single quotes a backslash is itself: '…'"),
+    ("Expected '=' after a key", "there is no = after this key", "a line is key = value, or [table]"),
+    ("Illegal character '\\n'", "the string is not closed on its line", 'long text stands in """…"""'),
+    ("Illegal character", "", ""),
+    ("Unterminated string", "the string is not closed", ""),
+    ("Expected newline or end of document", "something follows the value", "one key = value on a line"),
+    ("Unclosed array", "the list is not closed", "a ] or a comma is missing"),
+    ("Unclosed inline table", "the table is not closed", "a } or a comma is missing"),
+    ("Invalid initial character for a key", "this is no key", "a line is key = value, or [table]"),
+    ("Invalid date or datetime", "there is no such date", "2026-12-24 or 2026-12-24T10:00:00"),
 )
 
 
@@ -144,5 +145,6 @@ def _syntax(name: str, text: str, message: str) -> Problem:
     if (what.startswith("Cannot declare") and what.endswith("twice")) or what.startswith("Cannot overwrite a value"):
         column = len(here) - len(here.lstrip()) + 1
         return Problem(Where(name, line, column), f"{here.strip()[:80]} is there twice", hint="put both into one table")
-    hint = next((hint for start, hint in _HINTS if what.startswith(start)), "")
-    return Problem(Where(name, line, column), f"is not TOML: {what[:1].lower()}{what[1:]}", hint=hint)
+    said, hint = next(((said, hint) for start, said, hint in _SAID if what.startswith(start)), ("", ""))
+    said = said or f"{what[:1].lower()}{what[1:]}"
+    return Problem(Where(name, line, column), f"is not TOML: {said}", hint=hint)

@@ -24,7 +24,8 @@ def _format(value: object, spot: Spot) -> int | None:
         hint = "upgrade edgeproxy, or see what the format asks for"
     else:
         hint = f"write format = {NEWEST_FORMAT}"
-    spot.tell(f"format {value!r} is not one that this edgeproxy reads: it reads {NEWEST_FORMAT}", hint)
+    said = f'"{value}"' if isinstance(value, str) else str(value)
+    spot.tell(f"format {said} is not one that this edgeproxy reads: it reads {NEWEST_FORMAT}", hint)
     return None
 
 

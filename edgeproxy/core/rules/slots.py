@@ -27,14 +27,13 @@ FIELDS: tuple[Field[object], ...] = (SAYS, FIND, ON, EXPECT, ENABLED, ROUNDTRIP)
 
 def read(sheet: Sheet, markup: Markup) -> Mapping[str, Slot | None]:
     """Every slot by its name; None for one with a mistake, which was told."""
-    found: dict[str, Slot | None] = {}
+    found: dict[str, Slot | None] = dict.fromkeys(sheet.values)
     for name, table, spot in rows(sheet.values, sheet.top, "slot"):
         row = Row(table, spot, FIELDS)
         find = row.get(FIND)
         if find is not None and (problem := markup.selector_problem(find)):
             row.at(FIND).tell(f'find = "{find}" is not a selector that can be used: {problem}')
             row.wrong()
-        found[name] = None
         if find is not None and row.good:
             enabled, roundtrip = row.get(ENABLED), row.get(ROUNDTRIP)
             found[name] = Slot(

@@ -1,0 +1,296 @@
+"""rules/ on disk → RuleBook, and the live one: a good book replaces the old one whole, a bad one never does.
+
+Here: reading the folder, watching it.  Not here: what files mean (``core.rulefile``).  Called by every command that
+reads rules (``load``), and by ``serve`` and ``demo`` (``RuleBookSource``).
+
+A save is seen by inotify (``watchfiles``) at once; a look at the names, sizes and times of all files every second
+sees what that does not tell: a folder that went and came back, a link that points elsewhere now, a file system without
+such news.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+
+from edgeproxy.core.markup import Markup
+from edgeproxy.core.model import Problem, RuleBook, Where
+from edgeproxy.core.rulefile import Parsed, parse
+from edgeproxy.core.rules.sheet import LARGEST
+from edgeproxy.core.rules.tests import PAGES
+
+log = logging.getLogger(__name__)
+
+MOST_FILES: Final = 5000
+MOST_BYTES: Final = 64 << 20
+LOOK_SECONDS: Final = 1.0  # between two looks at names, sizes and times
+QUIET_MS: Final = 60  # a save is complete when nothing more came for so long
+LONGEST_WAIT_MS: Final = 400  # … or when so much time has passed: it is live within a second
+
+_SUFFIXES: Final = (".toml", ".html")
+
+Callback = Callable[[RuleBook | None, tuple[Problem, ...]], Awaitable[None] | None]
+"""Told what came of each change: the new book, or None when the folder has a mistake (the old book stays)."""
+
+
+# --------------------------------------------------------------------------- one look at the folder
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One rule file: where it is, and what changes when it is saved; ``trouble`` says why it cannot be read."""
+
+    name: str
+    path: Path
+    mark: tuple[int, int, int, int]  # device, inode, size, time of change
+    trouble: str = ""
+
+
+class _TooMany(Exception):
+    """No rules folder has so many files."""
+
+
+def load(folder: Path, *, markup: Markup | None = None, now: float | None = None) -> Parsed:
+    """Read a rules folder; places are told as ``rules/…``, by the folder's own name.  Never raises.
+
+    ``now`` (seconds; the clock's, when left out) lets schedules that are over be told.
+    """
+    name = shown(folder)
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "is not there"
+        return _failed(name, what, "a rules folder is made by `edgeproxy init`")
+    try:
+        entries = list(_entries(folder))
+    except _TooMany:
+        return _failed(name, f"holds more than {MOST_FILES} rule files", "is it the right folder?")
+    files: dict[str, bytes] = {}
+    unread: dict[str, str] = {}
+    left = MOST_BYTES
+    for entry in entries:
+        trouble = entry.trouble
+        if not trouble:
+            try:
+                with entry.path.open("rb") as file:
+                    data = file.read(LARGEST + 1)  # one more than is taken: the parser says so
+            except OSError as error:
+                trouble = f"cannot be read: {error.strerror or error}"
+            else:
+                left -= len(data)
+                files[entry.name] = data
+        if trouble:
+            unread[entry.name] = trouble
+        if left < 0:
+            return _failed(name, f"holds more than {MOST_BYTES >> 20} MiB of rule files", "is it the right folder?")
+    return parse(
+        files,
+        markup=_html() if markup is None else markup,
+        folder=name,
+        now=time.time() if now is None else now,
+        unread=unread,
+    )
+
+
+@cache
+def _html() -> Markup:
+    from edgeproxy.html.checks import HtmlMarkup  # two HTML engines: not for who brings a Markup along
+
+    return HtmlMarkup()
+
+
+def shown(folder: Path) -> str:
+    """What places in this folder begin with: its own name."""
+    return Path(os.path.abspath(folder)).name or str(folder)  # noqa: PTH100 - resolve() would follow links
+
+
+def _failed(name: str, what: str, hint: str) -> Parsed:
+    return Parsed(None, (Problem(Where(name), what, hint=hint),))
+
+
+def _entries(folder: Path) -> Iterator[_Entry]:
+    """Every ``*.toml`` and ``*.html`` whose names do not begin with a dot, but for recorded pages; sorted."""
+    try:
+        base = folder.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return
+    waiting: list[tuple[str, Path]] = [("", folder)]
+    seen = {base}
+    count = 0
+    while waiting:
+        prefix, here = waiting.pop()
+        for name, path in _listed(here):
+            entry = _looked_at(prefix + name, path, base)
+            if entry is None:
+                real = _real(path)
+                if real is not None and real not in seen and f"{prefix}{name}/" != PAGES:
+                    seen.add(real)
+                    waiting.append((f"{prefix}{name}/", path))
+                continue
+            if name.endswith(_SUFFIXES):
+                count += 1
+                if count > MOST_FILES:
+                    raise _TooMany
+                yield entry
+
+
+def _listed(here: Path) -> list[tuple[str, Path]]:
+    try:
+        return sorted((path.name, path) for path in here.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _real(path: Path) -> Path | None:
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return None
+
+
+def _looked_at(name: str, path: Path, base: Path) -> _Entry | None:
+    """A file, or something in its place; None for a folder to go into."""
+    nothing = (0, 0, 0, 0)
+    if not name.isprintable():  # surrogates of names that are no UTF-8 are not printable either
+        shown = name.encode("unicode_escape").decode("ascii")
+        return _Entry(shown, path, nothing, "has a name that is not UTF-8 or not printable")
+    real = _real(path)
+    if real is None:
+        return _Entry(name, path, nothing, "is a link that leads nowhere")
+    if not real.is_relative_to(base):
+        return _Entry(name, path, nothing, "is a link that leads outside the rules folder")
+    try:
+        found = path.stat()
+    except OSError as error:
+        return _Entry(name, path, nothing, f"cannot be read: {error.strerror or error}")
+    mark = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    if stat.S_ISDIR(found.st_mode):
+        return _Entry(name, path, mark, "is a folder, not a file") if name.endswith(_SUFFIXES) else None
+    if not stat.S_ISREG(found.st_mode):
+        return _Entry(name, path, mark, "is not a file")
+    return _Entry(name, path, mark)
+
+
+def _fingerprint(folder: Path) -> object:
+    """What differs between two looks when something was saved in between."""
+    try:
+        return frozenset((entry.name, entry.mark, entry.trouble) for entry in _entries(folder)), folder.is_dir()
+    except _TooMany:
+        return None
+
+
+# --------------------------------------------------------------------------- the live book
+
+
+class RuleBookSource:
+    """The live book of a folder.
+
+    ``book`` is the last good one (None before there was one), ``problems`` those of the folder as it is now: its
+    mistakes, when the book is older than the files, or its warnings.
+    """
+
+    def __init__(self, folder: Path, *, markup: Markup | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self.book: RuleBook | None = None
+        self.problems: tuple[Problem, ...] = ()
+        self._markup = markup
+        self._clock = clock
+        self._fingerprint: object = None
+        self._parsed: Parsed | None = None
+        self.reload()
+
+    @property
+    def stale(self) -> bool:
+        """The files have a mistake: what is live is older than they are."""
+        return self._parsed is not None and self._parsed.book is None
+
+    def reload(self) -> bool:
+        """Read the folder now; whether anything that matters has changed since it was read last."""
+        return self._take(*self._read())
+
+    def _read(self) -> tuple[Parsed, object]:
+        fingerprint = _fingerprint(self.folder)  # before reading: what is saved meanwhile is seen next time
+        return load(self.folder, markup=self._markup, now=self._clock()), fingerprint
+
+    def _take(self, parsed: Parsed, fingerprint: object) -> bool:
+        before = self._parsed
+        self._fingerprint = fingerprint
+        self._parsed = parsed
+        self.problems = parsed.problems
+        if parsed.book is not None and (self.book is None or self.book.version != parsed.book.version):
+            self.book = parsed.book
+        return before is None or _told(before) != _told(parsed)
+
+    async def watch(self, callback: Callback, changes: AsyncIterable[object] | None = None) -> None:
+        """Keep the book live until cancelled; ``callback`` hears of every change that matters.
+
+        ``changes`` gives a true value where something was saved and a false one where it is only time to look; left
+        out, it is ``news(folder)``.
+        """
+        async for saved in news(self.folder) if changes is None else changes:
+            try:
+                await self._look(bool(saved), callback)
+            except Exception:  # a fault of ours must not end the watch: the last good book stays
+                log.exception("%s could not be read again", self.folder)
+
+    async def _look(self, saved: bool, callback: Callback) -> None:
+        # In threads, because a big folder takes longer to read than a visitor should wait.
+        if not saved and await asyncio.to_thread(_fingerprint, self.folder) == self._fingerprint:
+            return
+        if self._take(*await asyncio.to_thread(self._read)):
+            told = callback(None if self.stale else self.book, self.problems)
+            if told is not None:
+                await told
+
+
+def _told(parsed: Parsed) -> tuple[str | None, tuple[Problem, ...]]:
+    return None if parsed.book is None else parsed.book.version, parsed.problems
+
+
+async def news(folder: Path, *, look: float = LOOK_SECONDS) -> AsyncIterator[object]:
+    """Says each time that something below the folder was saved, and every ``look`` seconds that it is time to look."""
+    failed = False
+    while True:
+        place = _place(folder)
+        if place is not None and not failed:
+            try:
+                async for saved in awatch(
+                    folder,
+                    watch_filter=None,
+                    debounce=LONGEST_WAIT_MS,
+                    step=QUIET_MS,
+                    rust_timeout=int(look * 1000),
+                    yield_on_timeout=True,
+                    raise_interrupt=False,
+                ):
+                    yield saved
+                    if _place(folder) != place:  # it went, or came back as another: watch that one
+                        break
+                else:
+                    return  # stopped by an interrupt
+            except (OSError, RuntimeError) as error:  # no inotify here, or no more watches to be had
+                if _place(folder) == place:
+                    failed = True
+                    log.warning("%s: changes are looked for every %g s: %s", folder, look, error)
+        else:
+            await asyncio.sleep(look)
+        yield ()
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+__all__ = ["Parsed", "RuleBookSource", "load", "news"]
