@@ -1,7 +1,7 @@
 """Content codings: what the shop sent is undone within a limit, what leaves is chosen and made.
 
 Here: Content-Encoding and Accept-Encoding (RFC 9110, 8.4 and 12.5.3), as pure functions over bytes.  Not here:
-whether a page is decoded at all, transfer codings (``origin.wire``).  Called by ``proxy`` for pages that it
+whether a page is decoded at all, transfer codings (``origin.exchange``).  Called by ``proxy`` for pages that it
 rewrites.
 
 Costs, one core, pages of 36 / 106 / 401 KB (ms, and bytes left of 100):

@@ -1,7 +1,8 @@
 """The shop behind us.
 
-``errors`` what can go wrong · ``patience`` how long we wait (pure) · ``wire`` one connection, strictly ·
-``transport`` the httpx transport over them.  Called by ``proxy``, ``app`` and the commands that fetch pages.
+``errors`` what can go wrong · ``patience`` how long we wait (pure) · ``exchange`` one answer, strictly ·
+``connection`` what the pool lends · ``transport`` the httpx transport over them.  Called by ``proxy``, ``app`` and
+the commands that fetch pages.
 """
 
 from edgeproxy.origin.errors import ShopBroken, ShopError, ShopRefused, ShopTimeout

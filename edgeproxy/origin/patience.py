@@ -8,7 +8,7 @@ slowly costs the shop nothing.  What arrives may refill it.  One idea covers all
                a minimum rate and an idle limit in one
     events     an event stream is silent by nature: refilled to ``idle`` by any byte
 
-Called by ``wire`` (spends) and ``transport`` (chooses).
+Called by ``exchange`` (spends) and ``transport`` (chooses).
 """
 
 from __future__ import annotations

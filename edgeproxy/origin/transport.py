@@ -1,6 +1,6 @@
 """The shop as an httpx transport: connect, send, wait for the head, hand out the body.
 
-Here: what is sent and in which bytes, the one retry, which patience holds.  Not here: parsing (``wire``), who may
+Here: what is sent and in which bytes, the one retry, which patience holds.  Not here: parsing (``exchange``), who may
 ask what (``sanitise``), what the visitor gets (``respond``, ``proxy``).  Connections come from aiohttp's pool
 (DNS with a time to live, happy eyeballs, TLS, a limit with a queue); its request writer and parser are not used:
 they re-spell targets ("/?" becomes "/", bytes that are not UTF-8 vanish), hand bytes that arrive late on an idle
@@ -19,9 +19,10 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from edgeproxy.origin.connection import ShopConnection
 from edgeproxy.origin.errors import ShopBroken, ShopRefused, ShopTimeout
+from edgeproxy.origin.exchange import Exchange, Lease
 from edgeproxy.origin.patience import Limits, Patience
-from edgeproxy.origin.wire import Exchange, Lease, ShopConnection
 
 __all__ = ["ShopBody", "ShopTransport", "tls_context"]
 
@@ -99,12 +100,12 @@ class ShopTransport(httpx.AsyncBaseTransport):
         self.retries = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        head, size, body = self._written(request)
+        head, size, body, empty = self._written(request)
         loop = asyncio.get_running_loop()
         since = loop.time()
         deadline = request.extensions.get("deadline")
         total = Patience.total(self.limits.answer if deadline is None else deadline)
-        retriable = body is None and size is None and request.method in _SAFE
+        retriable = empty and request.method in _SAFE
         lease, connection = await self._connect(total.left, fresh=False)
         while True:
             total.spend(loop.time() - since)
@@ -181,8 +182,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
 
     # ------------------------------------------------------------------ sending
 
-    def _written(self, request: httpx.Request) -> tuple[bytes, int | None, httpx.AsyncByteStream | None]:
-        """The head's bytes (a small body with them), the length of a streamed body, and that body."""
+    def _written(self, request: httpx.Request) -> tuple[bytes, int | None, httpx.AsyncByteStream | None, bool]:
+        """The head's bytes with a body at hand, the length of a streamed body, that body, and whether there is none."""
         target = request.extensions.get("target")
         if target is None:
             target = request.url.raw_path
@@ -217,6 +218,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
                 body = request.stream
                 lines.append(b"Transfer-Encoding: chunked")
             else:
+                if not length.isdigit():
+                    raise ValueError("the request's length is not a number")
                 size = int(length)
                 body = request.stream if size else None
                 lines.append(b"Content-Length: %d" % size)
@@ -227,7 +230,7 @@ class ShopTransport(httpx.AsyncBaseTransport):
         head = b"\r\n".join(lines)
         if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
             raise ValueError("the request has a control character in its head")
-        return head + data, size, body
+        return head + data, size, body, body is None and not data
 
     async def _send(
         self, exchange: Exchange, connection: ShopConnection, body: httpx.AsyncByteStream, size: int | None

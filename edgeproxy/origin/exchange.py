@@ -1,34 +1,40 @@
-"""One connection to the shop, and one exchange on it: bytes in, an answer out, strictly.
+"""One request's answer as it arrives: bytes in, head and body out, strictly.
 
-Here: HTTP/1.1 framing of answers on llhttp (httptools) in its strict mode, flow control, and the rule when a
-connection may carry another request.  Not here: which connection (aiohttp's pool calls the seven members named
-under ``ShopConnection``), retries, httpx.  Called by ``transport`` alone.
+Here: HTTP/1.1 framing of answers on llhttp (httptools) in its strict mode, its limits, and waiting with patience.
+Not here: sockets (``connection`` feeds it), which connection and when again (``transport``), httpx.
 
 Rules
 -----
-1. A connection carries one exchange at a time; bytes that come while it has none end it (they would be read as
-   the answer to the next visitor's request).
-2. It is used again only when the request went out whole and the answer came to its end by its own framing, with
-   nothing behind it.
-3. Every end that is not the answer's own end raises: a cut body never looks whole.  A body framed by the
+1. Every end that is not the answer's own end raises: a cut body never looks whole.  A body framed by the
    connection's close ends only by a close, never by a reset (RFC 9112, 9.6).
-4. An answer with two framings, or a framing that we do not speak, is no answer (RFC 9112, 6.1 and 6.3).
-5. An answer to HEAD, a 204 and a 304 have no body, whatever they say (RFC 9112, 6.3).
+2. An answer with two framings, or a framing that we do not speak, is no answer (RFC 9112, 6.1 and 6.3).
+3. An answer to HEAD, a 204 and a 304 have no body, whatever they say (RFC 9112, 6.3).
+4. The connection may be used again only when the request went out whole and the answer came to its end by its own
+   framing, with nothing behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import select
 from collections import deque
-from typing import Protocol, cast
+from typing import Protocol
 
 import httptools
 
 from edgeproxy.origin.errors import ShopBroken, ShopTimeout
 from edgeproxy.origin.patience import Limits, Patience
 
-__all__ = ["Exchange", "Lease", "ShopConnection"]
+__all__ = ["Exchange", "Lease", "Wire"]
+
+
+class Wire(Protocol):
+    """What an exchange asks of its connection."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def finish(self, *, reusable: bool) -> None: ...
 
 
 class Lease(Protocol):
@@ -40,6 +46,9 @@ class Lease(Protocol):
 
 class _Stop(Exception):
     """Ends parsing from within a callback; the reason is already kept."""
+
+
+_CALLBACK_ERRORS = (httptools.HttpParserError, httptools.HttpParserUpgrade, _Stop)
 
 
 class Exchange:
@@ -74,7 +83,7 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, connection: ShopConnection, lease: Lease, *, head_only: bool, limits: Limits) -> None:
+    def __init__(self, connection: Wire, lease: Lease, *, head_only: bool, limits: Limits) -> None:
         self._connection = connection
         self._lease: Lease | None = lease
         self._loop = connection.loop
@@ -220,7 +229,7 @@ class Exchange:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_done:
-            self.headers.append((name, value))
+            self.headers.append((name, value.rstrip(b" \t")))  # llhttp strips before the value only
 
     def on_headers_complete(self) -> None:
         if self.complete:
@@ -312,134 +321,15 @@ class Exchange:
         lease, self._lease = self._lease, None
         if lease is None:
             return
+        del self.parser  # it holds this object by its callbacks: a ring for every request
         reusable = reusable and self.sent
         if self.sender is not None and not self.sent:
             self.sender.cancel()
+        if self._paused:
+            self._paused = False
+            self._connection.resume()
         self._connection.finish(reusable=reusable)
         if reusable:
             lease.release()
         else:
             lease.close()
-
-
-_CALLBACK_ERRORS = (httptools.HttpParserError, httptools.HttpParserUpgrade, _Stop)
-
-
-class ShopConnection(asyncio.Protocol):
-    """A connection as asyncio and aiohttp's pool see it.
-
-    The pool uses ``transport``, ``closed``, ``should_close``, ``is_connected()``, ``close()``, ``abort()`` and
-    that the factory takes no argument; tests/test_origin.py holds this against the installed aiohttp.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.transport: asyncio.Transport | None = None
-        self.uses = 0
-        self._exchange: Exchange | None = None
-        self._spoiled = False
-        self._closed: asyncio.Future[None] | None = None
-        self._lost = False
-        self._drain: asyncio.Future[None] | None = None
-        self.full = False
-        self._poll: select.poll | None = None
-
-    # ------------------------------------------------------------------ for the transport
-
-    def quiet(self) -> bool:
-        """True when nothing has arrived, not even its end, on a connection that was idle."""
-        if self._spoiled or self._poll is None:
-            return False
-        return not self._poll.poll(0)
-
-    def begin(self, lease: Lease, *, head_only: bool, limits: Limits) -> Exchange:
-        """Start an exchange; from here on what arrives is its answer."""
-        self.uses += 1
-        self._exchange = Exchange(self, lease, head_only=head_only, limits=limits)
-        return self._exchange
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes for the shop; on a lost connection they go nowhere, and the exchange has failed."""
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.write(data)
-
-    async def drain(self) -> bool:
-        """Wait until the shop took enough of what was queued; False when the connection is lost."""
-        while self.full and self.transport is not None:
-            if self._drain is None:
-                self._drain = self.loop.create_future()
-            await asyncio.shield(self._drain)
-        return self.transport is not None and not self.transport.is_closing()
-
-    def finish(self, *, reusable: bool) -> None:
-        """The exchange is over."""
-        self._exchange = None
-        if not reusable:
-            self._spoiled = True
-            self.abort()
-
-    def pause(self) -> None:
-        if self.transport is not None:
-            self.transport.pause_reading()
-
-    def resume(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
-
-    # ------------------------------------------------------------------ for the pool
-
-    @property
-    def closed(self) -> asyncio.Future[None] | None:
-        """Done when the connection is gone; None when it already is."""
-        if self._closed is None and not self._lost:
-            self._closed = self.loop.create_future()
-        return self._closed
-
-    @property
-    def should_close(self) -> bool:
-        return self._spoiled or self._exchange is not None
-
-    def is_connected(self) -> bool:
-        return self.transport is not None and not self.transport.is_closing()
-
-    def close(self) -> None:
-        self._spoiled = True
-        if self.transport is not None:
-            self.transport.close()
-
-    def abort(self) -> None:
-        self._spoiled = True
-        if self.transport is not None:
-            self.transport.abort()
-
-    # ------------------------------------------------------------------ for asyncio
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-
-    def data_received(self, data: bytes) -> None:
-        if self._exchange is None:
-            self.abort()
-        else:
-            self._exchange.feed(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = self._spoiled = True
-        self.transport = None
-        self.resume_writing()
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.lost(exc)
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
-
-    def pause_writing(self) -> None:
-        self.full = True
-
-    def resume_writing(self) -> None:
-        self.full = False
-        if self._drain is not None and not self._drain.done():
-            self._drain.set_result(None)
-        self._drain = None

@@ -1,0 +1,139 @@
+"""One connection to the shop, as asyncio and aiohttp's pool see it.
+
+Here: that it carries one exchange at a time, and that bytes which come while it has none end it (they would be
+read as the answer to the next visitor's request).  Not here: what the bytes mean (``exchange``), pooling, DNS and
+TLS (aiohttp's connector).  Called by ``transport`` and the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import cast
+
+from edgeproxy.origin.exchange import Exchange, Lease
+from edgeproxy.origin.patience import Limits
+
+__all__ = ["ShopConnection"]
+
+
+class ShopConnection(asyncio.Protocol):
+    """A connection as asyncio and aiohttp's pool see it.
+
+    The pool uses ``transport``, ``closed``, ``should_close``, ``is_connected()``, ``close()``, ``abort()`` and
+    that the factory takes no argument; tests/test_origin.py holds this against the installed aiohttp.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.transport: asyncio.Transport | None = None
+        self.uses = 0
+        self._exchange: Exchange | None = None
+        self._spoiled = False
+        self._closed: asyncio.Future[None] | None = None
+        self._lost = False
+        self._drain: asyncio.Future[None] | None = None
+        self.full = False
+        self._poll: select.poll | None = None
+
+    # ------------------------------------------------------------------ for the transport
+
+    def quiet(self) -> bool:
+        """True when nothing has arrived, not even its end, on a connection that was idle."""
+        if self._spoiled or self._poll is None:
+            return False
+        return not self._poll.poll(0)
+
+    def begin(self, lease: Lease, *, head_only: bool, limits: Limits) -> Exchange:
+        """Start an exchange; from here on what arrives is its answer."""
+        self.uses += 1
+        exchange = self._exchange = Exchange(self, lease, head_only=head_only, limits=limits)
+        if not self.is_connected():  # lost since it was lent: nobody would tell the exchange
+            exchange.lost(None)
+        return exchange
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the shop; on a lost connection they go nowhere, and the exchange has failed."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
+
+    async def drain(self) -> bool:
+        """Wait until the shop took enough of what was queued; False when the connection is lost."""
+        while self.full and self.transport is not None:
+            if self._drain is None:
+                self._drain = self.loop.create_future()
+            await asyncio.shield(self._drain)
+        return self.transport is not None and not self.transport.is_closing()
+
+    def finish(self, *, reusable: bool) -> None:
+        """The exchange is over."""
+        self._exchange = None
+        if not reusable:
+            self._spoiled = True
+            self.abort()
+
+    def pause(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # ------------------------------------------------------------------ for the pool
+
+    @property
+    def closed(self) -> asyncio.Future[None] | None:
+        """Done when the connection is gone; None when it already is."""
+        if self._closed is None and not self._lost:
+            self._closed = self.loop.create_future()
+        return self._closed
+
+    @property
+    def should_close(self) -> bool:
+        return self._spoiled or self._exchange is not None
+
+    def is_connected(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def close(self) -> None:
+        self._spoiled = True
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        self._spoiled = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    # ------------------------------------------------------------------ for asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is None:
+            self.abort()
+        else:
+            self._exchange.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = self._spoiled = True
+        self.transport = None
+        self.resume_writing()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.lost(exc)
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.full = True
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self._drain is not None and not self._drain.done():
+            self._drain.set_result(None)
+        self._drain = None
