@@ -134,7 +134,7 @@ def _mark(outcome: str) -> str:
 
 def _slot_row(slot: ExplainedSlot) -> tuple[str, ...]:
     found = "" if slot.matches is None else f" ({count(slot.matches, 'match', 'matches')})"
-    return "✓" if slot.winner else "·", slot.name, slot.winner or NOBODYS, slot.why, f"{slot.find}{found}  {slot.where}"
+    return "✓" if slot.winner else "·", slot.name, slot.winner or NOBODYS, slot.why, f"{slot.find}{found}", slot.where
 
 
 def _edit_lines(edits: Sequence[ExplainedEdit]) -> list[str]:
@@ -145,7 +145,7 @@ def _edit_lines(edits: Sequence[ExplainedEdit]) -> list[str]:
     return _table(rows)
 
 
-def _table(rows: Sequence[tuple[str, ...]], widest: int = 56) -> list[str]:
+def _table(rows: Sequence[tuple[str, ...]], widest: int = 72) -> list[str]:
     """Rows as lines; each column but the last is as wide as its widest cell, up to a limit."""
     if not rows:
         return []
