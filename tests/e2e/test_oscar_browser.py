@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
 
 from tests.e2e.oscar import PAGES, PASSWORD, USER, Storefront, assert_same_bytes, cookie_of, expected
+from tests.e2e.running import edgeproxy
 
 pytestmark = [pytest.mark.shared, pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -172,3 +173,40 @@ def test_another_visitor_in_the_same_browser_gets_their_own_page(browser: Browse
         visit.page.context.clear_cookies(name="edge_visitor")
         visit.go(PAGES["list"])
         expect(visit.page.locator("section.shelf-of-yours")).to_have_count(0)
+
+
+def test_a_preview_link_shows_the_page_and_survives_the_next_click(browser: Browser, storefront: Storefront) -> None:
+    """A marketer without any cookie opens a link: a newcomer's page, at a clean address, and on from there."""
+    link = edgeproxy("preview", storefront.proxy.base + PAGES["list"], "--stage", "new", "--expires", "1h")
+    storefront.relay.forget()
+    with visiting(browser, storefront.proxy.base, "anonymous") as visit:
+        answer = visit.page.goto(link.stdout.strip())
+        assert answer
+        assert visit.page.url == storefront.proxy.base + PAGES["list"]
+        assert "no-store" in answer.headers["cache-control"]
+        assert answer.headers["x-robots-tag"] == "noindex"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        expect(visit.page.locator("article.product_pod")).to_have_count(8)
+        visit.page.get_by_text("Browse store").first.click()
+        visit.page.locator(".dropdown-menu").get_by_role("link", name="Kitchen").click()
+        visit.page.wait_for_url("**" + PAGES["category"])
+        expect(visit.page.locator("aside.sidebar")).to_have_count(0)
+        leave = visit.page.locator("form[action='/-/edge/leave'] button")
+        expect(leave).to_be_visible()
+        leave.click()
+        expect(visit.page.locator("aside.sidebar")).to_be_visible()
+        assert visit.page.url.startswith(storefront.proxy.base + "/")
+        assert visit.complaints == []
+    for exchange in storefront.relay.exchanges:
+        assert b"edge_" not in exchange.request_head
+        assert b"/-/edge" not in exchange.request_head
+
+
+def test_a_preview_without_leave_is_nothing(browser: Browser, storefront: Storefront) -> None:
+    """Flags without a token are cut out of the query and ignored."""
+    storefront.relay.forget()
+    with visiting(browser, storefront.proxy.base, "anonymous") as visit:
+        visit.go(PAGES["page 2"] + "&edge_stage=new&edge_token=forged.token.here")
+        expect(visit.page.locator("article.product_pod")).to_have_count(20)
+        expect(visit.page.locator("aside.sidebar")).to_be_visible()
+    assert storefront.relay.last(PAGES["page 2"])
