@@ -1,135 +1,173 @@
-"""Byte ranges of elements in the original body.
+"""Where elements stand in a page's bytes.
 
-Here: one turbohtml parse with source locations, and what its elements say about bytes.  Not here: which elements
-are wanted (``plan``) or what is done to them (``edits``).  Called by ``plan`` alone.
+Here: ``Source``, one turbohtml parse with source locations, and ``place``, the offsets of one of its elements.  Not
+here: which elements are wanted (``plan``), whether the offsets can be trusted (``hazards``, ``trial``), what is done
+there (``edits``).  Called by ``plan``.
+
+The page is read as latin-1, one character a byte, so that turbohtml's offsets are byte offsets.  Three things make
+that true: a byte-order mark is cut off first (or html, head and body have no place, and quirks mode begins), CR is
+replaced by a space (the parser would drop it), and scripting is on (or the inside of ``<noscript>`` is markup).
+Offsets here do not count the mark; ``plan`` adds it.
+
+Where an end tag is left out, an element ends where the next one begins, or where its parent's content ends, climbing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import turbohtml
 
-from edgeproxy.html.model import Charset, Child, Element
+from edgeproxy.html.scan import NEWLINE_EATERS, RAW_TEXT, RCDATA, VOID
 
-VOID = frozenset(
-    ("area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input", "keygen", "link")
-    + ("meta", "param", "source", "track", "wbr")
-)
-RAW_TEXT = frozenset(
-    ("title", "textarea", "script", "style", "iframe", "noembed", "noframes", "noscript", "xmp", "plaintext")
-)
-FORMATTING = frozenset(
-    ("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u")
-)
+TEXT_ONLY = RAW_TEXT | RCDATA
+"""Elements whose content is text and never markup."""
+
+_HTML = turbohtml.Namespace.HTML
 
 
-def parse(body: bytes, bom: int) -> turbohtml.Document:
-    """The page's tree; one character a byte, so offsets (plus ``bom``) are byte offsets."""
-    text = body[bom:].decode("latin-1") if bom else body.decode("latin-1")
-    return turbohtml.parse(text.replace("\r", " "), source_locations=True, scripting=True)
+class Source:
+    """One page, parsed: ``text`` (one character a byte), ``document``, and what is asked of both more than once."""
+
+    def __init__(self, body: bytes, bom: int) -> None:
+        self.body = body[bom:]
+        self.text = self.body.decode("latin-1").replace("\r", " ")
+        self.document = turbohtml.parse(self.text, source_locations=True, scripting=True)
+        self._locations: dict[turbohtml.Element, turbohtml.SourceLocation | None] = {}
+
+    def location(self, element: turbohtml.Element) -> turbohtml.SourceLocation | None:
+        """The element's tags in the text; None where HTML made it without a start tag of its own."""
+        try:
+            return self._locations[element]
+        except KeyError:
+            found = self._locations[element] = element.source_location
+            return found
+
+    def end_tag(self, element: turbohtml.Element) -> turbohtml.SourceSpan | None:
+        location = self.location(element)
+        return location.end_tag if location is not None else None
+
+    @cached_property
+    def body_element(self) -> turbohtml.Element | None:
+        return self.document.select_one("html > body")
+
+    @cached_property
+    def content_end(self) -> int:
+        """Where ``</body>`` or, without it, ``</html>`` stands; the text's length without both."""
+        for element in (self.body_element, self.document.root):
+            tag = self.end_tag(element) if element is not None else None
+            if tag is not None:
+                return tag.start_offset
+        return len(self.text)
+
+    @cached_property
+    def tables(self) -> tuple[tuple[int, int], ...]:
+        """Start and end of every table that has a start tag; the end of an unclosed one is the text's length."""
+        found: list[tuple[int, int]] = []
+        for table in self.document.select("table"):
+            location = self.location(table)
+            if location is not None:
+                end = location.end_tag.end_offset if location.end_tag else len(self.text)
+                found.append((location.start_tag.start_offset, end))
+        return tuple(found)
+
+    @cached_property
+    def open_forms(self) -> tuple[int, ...]:
+        """Starts of forms without end tag: HTML ignores every later ``<form>``."""
+        forms = ((form, self.location(form)) for form in self.document.select("form"))
+        return tuple(at.start_tag.start_offset for _, at in forms if at is not None and at.end_tag is None)
 
 
-def ends(element: turbohtml.Element, length: int) -> int:
-    """Where an element ends: its end tag, else the next sibling's start, else where its parent's content ends."""
-    node: turbohtml.Node = element
-    location = element.source_location
-    if location is not None and location.end_tag is not None:
-        return location.end_tag[5]
-    if location is not None and element.tag in VOID:
-        return location.start_tag[5]
-    while isinstance(node, turbohtml.Element):
-        for sibling in node.next_siblings:
-            if isinstance(sibling, turbohtml.Element) and sibling.source_location is not None:
-                return sibling.source_location.start_tag[2]
-        parent = node.parent
-        if not isinstance(parent, turbohtml.Element):
-            return length
-        there = parent.source_location
-        if there is not None and there.end_tag is not None:
-            return there.end_tag[2]
-        node = parent
-    return length
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Offsets of one element with a start tag of its own; ``end`` is None where it cannot be known."""
+
+    start: int
+    start_tag_end: int
+    inner_start: int | None
+    inner_end: int | None
+    end: int | None
+    closed: bool
+    unclosed_before: tuple[str, ...]
+    unclosed_inside: tuple[str, ...]
 
 
-def spine(node: turbohtml.Node | None) -> tuple[str, ...]:
-    """Tags still open where ``node`` ends, outermost first: itself and its last descendants without end tag."""
+def place(source: Source, element: turbohtml.Element) -> Place | None:
+    """Where an element stands; None where it has no start tag of its own."""
+    location = source.location(element)
+    if location is None:
+        return None
+    start, opened = location.start_tag.start_offset, location.start_tag.end_offset
+    closed = not _unclosed(source, element)
+    end = location.end_tag.end_offset if location.end_tag else opened if closed else end_of(source, element)
+    inner_start: int | None = None
+    inner_end: int | None = None
+    inside: tuple[str, ...] = ()
+    if (location.end_tag is not None or not closed) and element.tag != "template":
+        inner_start = opened + _dropped_newline(source, element, opened)
+        inner_end = location.end_tag.start_offset if location.end_tag else end
+        last = element.children[-1] if element.children else None
+        inside = unclosed(source, last)
+    before = () if element.tag == "body" else unclosed(source, element.previous_sibling)
+    return Place(start, opened, inner_start, inner_end, end, closed, before, inside)
+
+
+def unclosed(source: Source, node: turbohtml.Node | None) -> tuple[str, ...]:
+    """Tags of what is still open where ``node`` ends, outermost first: the node itself and its last descendants."""
     tags: list[str] = []
-    while isinstance(node, turbohtml.Element) and node.tag not in VOID:
-        location = node.source_location
-        if location is not None and location.end_tag is not None:
-            break
+    while isinstance(node, turbohtml.Element) and _unclosed(source, node):
         tags.append(node.tag)
-        node = node.children[-1] if len(node.children) else None
+        node = node.children[-1] if node.children else None
     return tuple(tags)
 
 
-def locate(
-    element: turbohtml.Element, charset: Charset, length: int, selectors: Mapping[str, str | None] | None
-) -> Element:
-    """Everything a plan says about one matched element; ``selectors`` (as written → compiled) asks for children."""
-    bom = charset.bom
-    ancestors = tuple(a.tag for a in reversed(list(element.ancestors)) if isinstance(a, turbohtml.Element))
-    location = element.source_location
-    tag = element.tag
-    children: tuple[Child, ...] = ()
-    if selectors is not None:
-        children = tuple(
-            _child(c, bom, length, selectors) for c in element.children if isinstance(c, turbohtml.Element)
-        )
+def end_of(source: Source, element: turbohtml.Element) -> int | None:
+    """Where an element without end tag ends; None where something follows whose place is not known."""
+    node: turbohtml.Node = element
+    while True:
+        following = node.next_sibling
+        if isinstance(following, turbohtml.Element):
+            return _first_tag(source, following)
+        if following is not None:
+            return None  # text or a comment cannot end an element: something that left no trace did
+        parent = node.parent
+        if not isinstance(parent, turbohtml.Element):
+            return len(source.text)
+        closing = source.end_tag(parent)
+        if closing is not None:
+            return closing.start_offset
+        node = parent
+
+
+def _unclosed(source: Source, element: turbohtml.Element) -> bool:
+    location = source.location(element)
+    if element.namespace is _HTML and element.tag in VOID:
+        return False
     if location is None:
-        start = children[0].start if children else 0
-        end = children[-1].end if children else 0
-        return Element(
-            tag,
-            start,
-            end,
-            start,
-            start,
-            end,
-            False,
-            False,
-            {},
-            ancestors,
-            children,
-            implied=True,
-            trouble="" if children else "it has no start tag of its own",
-        )
-    start, start_tag_end = location.start_tag[2] + bom, location.start_tag[5] + bom
-    end = ends(element, length) + bom
-    values = element.attrs
-    attributes = {
-        name: (span[2] + bom, span[5] + bom, _text(element.attr(name), charset))
-        for name, span in location.attrs.items()
-    }
-    del values
-    void = tag in VOID
-    inner_end = location.end_tag[2] + bom if location.end_tag is not None else end
-    last = element.children[-1] if len(element.children) else None
-    return Element(
-        tag,
-        start,
-        end,
-        start_tag_end,
-        None if void else start_tag_end,
-        None if void else inner_end,
-        void or location.end_tag is not None,
-        tag in RAW_TEXT,
-        attributes,
-        ancestors,
-        children,
-        unclosed_before=spine(element.previous_sibling),
-        unclosed_inside=spine(last),
-    )
+        return element.tag != "p"  # a stray </p> makes an empty, closed one
+    if location.end_tag is not None:
+        return False
+    if element.namespace is _HTML:
+        return True
+    last = location.start_tag.end_offset - 2
+    return source.text[last] != "/" or any(span.end_offset > last for span in location.attrs.values())
 
 
-def _child(child: turbohtml.Element, bom: int, length: int, selectors: Mapping[str, str | None]) -> Child:
-    location = child.source_location
-    start = location.start_tag[2] if location is not None else 0
-    matches = frozenset(w for w, selector in selectors.items() if selector is not None and child.matches(selector))
-    unclosed = spine(child)
-    return Child(start + bom, ends(child, length) + bom, not unclosed, matches, unclosed)
+def _first_tag(source: Source, element: turbohtml.Element) -> int | None:
+    """Where an element begins; one without start tag begins with its first child."""
+    node: turbohtml.Node | None = element
+    while isinstance(node, turbohtml.Element):
+        location = source.location(node)
+        if location is not None:
+            return location.start_tag.start_offset
+        node = node.children[0] if node.children else None
+    return None
 
 
-def _text(value: str | None, charset: Charset) -> str:
-    return (value or "").encode("latin-1", "replace").decode(charset.codec, "replace")
+def _dropped_newline(source: Source, element: turbohtml.Element, at: int) -> int:
+    """Length of the newline behind ``<pre>`` and its like, which is no part of the content (HTML, 13.2.6.4.7)."""
+    if element.tag not in NEWLINE_EATERS or element.namespace is not _HTML:
+        return 0
+    head = source.body[at : at + 2]
+    return 2 if head == b"\r\n" else 1 if head[:1] in (b"\r", b"\n") else 0

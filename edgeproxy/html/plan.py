@@ -11,8 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 import turbohtml
 
 from edgeproxy.core.model import Expect, Slot
-from edgeproxy.html import locate, selectors
+from edgeproxy.html import csp as policy
+from edgeproxy.html import guards, margins, selectors
+from edgeproxy.html.locate import Source
 from edgeproxy.html.model import Charset, PagePlan, SlotPlace
+from edgeproxy.html.survey import Survey
 
 _NO_CHILDREN: Mapping[str, Collection[str]] = {}
 
@@ -34,29 +37,43 @@ def plan(
 
     ``csp`` is the response's Content-Security-Policy, several header lines joined by ", "; None: it has none.
 
+    Every offset counts bytes of ``body``.  An element whose range cannot be trusted says so in its ``trouble`` or the
+    like (``hazards.REASONS``); a slot that is not found as expected in its own.
+
     Raises ``Unplannable`` with a sentence where the page as a whole must be left alone.
     """
-    document = locate.parse(body, charset.bom)
-    length = len(body) - charset.bom
-    places: dict[str, SlotPlace] = {}
-    for slot in slots:
-        selector = selectors.compiled(slot.find, charset.codec)
-        found = document.select(selector) if selector is not None else []
-        trouble = ""
-        if slot.expect is Expect.ONE and len(found) != 1:
-            trouble = f'"{slot.find}" matches {len(found)} elements, expected one'
-        wanted = children.get(slot.name)
-        asked = None if wanted is None else {w: selectors.compiled(w, charset.codec) for w in wanted}
-        elements = () if trouble else tuple(locate.locate(e, charset, length, asked) for e in found)
-        places[slot.name] = SlotPlace(slot, len(found), elements, trouble)
+    guards.size(body)
+    source = Source(body, charset.bom)
+    guards.depth(source.document)
+    survey = Survey(source, charset)
+    places = {slot.name: _slot(survey, slot, children.get(slot.name)) for slot in slots}
+    allowed = policy.read(margins.policies(source, csp))
+    head_end, body_end = margins.head_end(source), margins.body_end(source)
     return PagePlan(
-        charset, places, _end_of(document, "head", charset.bom), _end_of(document, "body", charset.bom), None, None
+        charset=charset,
+        slots=places,
+        head_end=head_end + charset.bom if head_end is not None else None,
+        body_end=body_end + charset.bom if body_end is not None else None,
+        nonce=allowed.nonce,
+        framework=survey.framework,
+        inline_styles=allowed.inline_styles,
+        style_elements=allowed.style_elements,
     )
 
 
-def _end_of(document: turbohtml.Document, tag: str, bom: int) -> int | None:
-    for element in document.select(tag):
-        location = element.source_location
-        if location is not None and location.end_tag is not None:
-            return location.end_tag[2] + bom
-    return None
+def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPlace:
+    selector = selectors.compiled(slot.find, survey.charset)
+    if selector is None:
+        label = survey.charset.label
+        missing = f'"{slot.find}" has characters that {label} lacks'
+        return SlotPlace(slot, 0, (), missing if slot.expect is Expect.ONE else "")
+    found = [element for element in survey.source.document.select(selector) if not _in_template(element)]
+    if slot.expect is Expect.ONE and len(found) != 1:
+        return SlotPlace(slot, len(found), (), f'"{slot.find}" matches {len(found)} elements, expected one')
+    asked = None if wanted is None else {text: selectors.compiled(text, survey.charset) for text in wanted}
+    return SlotPlace(slot, len(found), tuple(survey.describe(element, asked) for element in found))
+
+
+def _in_template(element: turbohtml.Element) -> bool:
+    """Browsers do not find elements inside ``<template>``: they are no part of the document."""
+    return any(isinstance(node, turbohtml.DocumentFragment) for node in element.ancestors)

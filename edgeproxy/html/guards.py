@@ -1,0 +1,56 @@
+"""What a page may cost: limits that keep every later step linear and short.
+
+Here: limits and the sentences of pages beyond them.  Not here: charsets (``charset``).  Called by ``plan`` (``size``
+before its parse, ``depth`` on its tree) and, before Lexbor sees a byte, by ``verify`` and ``roundtrip``
+(``for_lexbor``).
+
+Depth and attributes are counted on turbohtml's tree, not guessed from the bytes: a guess is either fooled by stray end
+tags or forbids long lists of ``<li>`` without them.  turbohtml is linear in both (400,000 nested ``<div>``, 2 MB:
+90 ms) and never recurses, so ``size`` alone bounds it.  Lexbor is quadratic in both (100,000 nested ``<div>``: 9.5 s;
+50,000 attributes: 11.6 s) and cannot be interrupted: what it is given has passed turbohtml first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import turbohtml
+
+from edgeproxy.html.model import Unplannable
+
+MAX_BYTES: Final = 2 * 1024 * 1024
+MAX_DEPTH: Final = 512  # where Chromium stops nesting, too
+MAX_ATTRIBUTES: Final = 256  # of one tag
+MAX_COPIES: Final = 4  # elements per "<" of the source: unclosed formatting elements are copied again and again
+
+# an element at a depth beyond the limit has a first sibling there: looking at first children alone halves the work
+_TOO_DEEP: Final = ">".join(["*"] * (MAX_DEPTH + 1)) + ":first-child"
+_TOO_MANY_ATTRIBUTES: Final = f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])"
+
+
+def size(body: bytes) -> None:
+    """Raises ``Unplannable`` for a body beyond ``MAX_BYTES``."""
+    if len(body) > MAX_BYTES:
+        raise Unplannable(f"the page is {len(body) / 1024 / 1024:.1f} MiB, more than {MAX_BYTES // 1024 // 1024}")
+
+
+def depth(document: turbohtml.Document) -> None:
+    """Raises ``Unplannable`` for a tree with elements nested deeper than ``MAX_DEPTH``."""
+    if document.select_one(_TOO_DEEP) is not None:
+        raise Unplannable(f"the page nests elements more than {MAX_DEPTH} deep")
+
+
+def attributes(element: turbohtml.Element) -> None:
+    """Raises ``Unplannable`` for an element with more than ``MAX_ATTRIBUTES``."""
+    if len(element.attrs) > MAX_ATTRIBUTES:
+        raise Unplannable(f"a <{element.tag}> has more than {MAX_ATTRIBUTES} attributes")
+
+
+def for_lexbor(text: str) -> None:
+    """Raises ``Unplannable`` for source text that Lexbor could chew on for long; ``size`` has passed."""
+    document = turbohtml.parse(text, positions=False, scripting=True)
+    depth(document)
+    if document.xpath(_TOO_MANY_ATTRIBUTES):
+        raise Unplannable(f"a tag has more than {MAX_ATTRIBUTES} attributes")
+    if len(document.select("*")) > MAX_COPIES * (text.count("<") + 256):
+        raise Unplannable("unclosed elements multiply in the page's tree")

@@ -1,0 +1,128 @@
+"""Which parts of a page a framework will hydrate: compare with what it expects, and take over.
+
+Here: ``detect`` and ``part``, pure.  Not here: which edits survive that (``verb``).  Called by ``plan``.
+
+Inside a hydrated root, text and elements that the framework does not expect are lost after a flash (React) or break
+the page for good (Vue); attributes, classes, what stands beside the root, the end of head and the end of body stay.
+A page is known by the state that its server left in it for the browser, and by marks on the roots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import turbohtml
+
+from edgeproxy.html.locate import Source
+
+UNNAMED: Final = "a framework"
+
+_STATE_IDS: Final = {  # ids of scripts that hold state: (framework, id of the root's container)
+    "__NEXT_DATA__": ("Next", "__next"),
+    "__NUXT_DATA__": ("Nuxt", "__nuxt"),
+    "ng-state": ("Angular", ""),
+    "vike_pageContext": ("Vike", "react-root"),
+    "vite-plugin-ssr_pageContext": ("Vike", "react-root"),
+}
+_WHOLE: Final = {  # beginnings of scripts on pages whose whole document is hydrated
+    "self.__next_f": "Next",
+    "(self.__next_f": "Next",
+    "window.__remixContext": "Remix",
+    "window.__reactRouterContext": "React Router",
+    "self.$R=": "SolidStart",
+    "window._$HY": "SolidStart",
+}
+_ROOTED: Final = {  # beginnings of scripts on pages with one container: (framework, its id)
+    "window.__NUXT__": ("Nuxt", "__nuxt"),
+    "window.___": ("Gatsby", "___gatsby"),
+    "/*<![CDATA[*/window.pagePath": ("Gatsby", "___gatsby"),
+}
+_STATE: Final = ("window.__", "window['__", 'window["__', "window.eContext", "var __", "self.__", "globalThis.__")
+_CONTAINERS: Final = ("root", "app", "__app", "react-root", "app-root", "main-app", "q-app", "svelte", "__layout")
+_MARKS: Final = {  # attributes of what is hydrated itself
+    "data-server-rendered": "Vue",
+    "data-v-app": "Vue",
+    "ng-version": "Angular",
+    "ng-server-context": "Angular",
+    "data-sveltekit-hydrate": "SvelteKit",
+}
+_INSIDE_MARKS: Final = {"data-reactroot": "React", "data-hk": "Solid"}  # attributes of a container's only child
+_ISLANDS: Final = {"astro-island": "Astro"}
+_HEAD: Final = 120  # characters of a script that tell what it is
+_REACT_SEPARATOR: Final = "<!-- -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Hydration:
+    """``framework`` is None where the page shows no sign; ``whole``: the document itself is the root."""
+
+    framework: str | None = None
+    whole: bool = False
+    containers: frozenset[turbohtml.Element] = frozenset()
+
+
+def detect(source: Source) -> Hydration:
+    """What the page's inline scripts say about it."""
+    document, json_state, state = source.document, False, False
+    for script in document.select("script:not([src])"):
+        named = _STATE_IDS.get(script.attr("id") or "")
+        if named is not None:
+            return _contained(document, *named)
+        text = script.text[:_HEAD].lstrip() if script.children else ""
+        for beginning, framework in _WHOLE.items():
+            if text.startswith(beginning):
+                return Hydration(framework, whole=True)
+        for beginning, named in _ROOTED.items():
+            if text.startswith(beginning):
+                return _contained(document, *named)
+        if "__sveltekit" in text and isinstance(script.parent, turbohtml.Element):
+            return Hydration("SvelteKit", script.parent.tag == "body", frozenset((script.parent,)))
+        json_state |= script.attr("type") == "application/json" and _tag(script.parent) in ("body", "html")
+        state |= text.startswith(_STATE)
+    if json_state or state:
+        found = [
+            element
+            for element in document.select("body > div, body > main")
+            if element.attr("id") in _CONTAINERS and element.children
+        ]
+        if found:
+            return Hydration(UNNAMED, containers=frozenset(found))
+        if json_state and _REACT_SEPARATOR in source.text:
+            return Hydration("React", whole=True)
+    return Hydration()
+
+
+def part(
+    hydration: Hydration, element: turbohtml.Element, ancestors: Sequence[turbohtml.Element]
+) -> tuple[bool, bool, str | None]:
+    """Whether an element is inside a hydrated root, whether it holds one, and whose it is."""
+    if hydration.whole and element.tag not in ("html", "head"):
+        inside = "head" not in (ancestor.tag for ancestor in ancestors)
+        return inside, False, hydration.framework
+    for node in (*ancestors, element):
+        if node is not element and (node in hydration.containers or node.tag in _ISLANDS):
+            return True, False, hydration.framework or _ISLANDS.get(node.tag)
+        for name in node.attrs:
+            if name in _MARKS:
+                return True, node is element, _MARKS[name]
+            if name in _INSIDE_MARKS:
+                return True, False, _INSIDE_MARKS[name]
+    if element in hydration.containers or element.tag in _ISLANDS:
+        return False, True, hydration.framework or _ISLANDS.get(element.tag)
+    for child in element.children:
+        if isinstance(child, turbohtml.Element):
+            for name in child.attrs:
+                if name in _INSIDE_MARKS:
+                    return False, True, _INSIDE_MARKS[name]
+    return False, False, None
+
+
+def _contained(document: turbohtml.Document, framework: str, container: str) -> Hydration:
+    found = document.select(f"#{container}") if container else []
+    return Hydration(framework, whole=bool(container) and not found, containers=frozenset(found))
+
+
+def _tag(node: turbohtml.Node | None) -> str:
+    return node.tag if isinstance(node, turbohtml.Element) else ""
