@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from edgeproxy.core.model import Edit, Experience, Outcome, Slot
+
+if TYPE_CHECKING:
+    from edgeproxy.html.roundtrip import DomEdit
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +147,4 @@ class Placing:
     placements: tuple[Placement, ...]
     winners: Mapping[str, str]  # slot → experience that has it; slots that stay the shop's own are absent
     outcomes: Mapping[str, tuple[Outcome, str]]  # fitting experience → how it ended, and why
+    roundtrips: tuple[DomEdit, ...] = ()  # placed too, but on the DOM: slots whose owner allows it

@@ -13,7 +13,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from edgeproxy.html import scan
@@ -43,6 +43,10 @@ class TagChanges:
     hide: bool = False
     inline_style: bool = True  # the page's policy allows a style attribute
     owners: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> TagChanges:
+        """Another one of the same state."""
+        return replace(self, attributes=dict(self.attributes), classes=dict(self.classes), owners=dict(self.owners))
 
     def set_attribute(self, experience: str, name: str, value: str | bool) -> str:
         """Returns the experience that decided this attribute before, "" when it is ours."""
