@@ -120,7 +120,7 @@ def first_products(count: int) -> Edit:
 
     def edit(body: bytes) -> bytes:
         begins, ends = _range(body, b'<ol class="row list-unstyled ml-0 pl-0">', b"</ol>", inside=True)
-        items = list(re.finditer(rb"<li class=\"col-sm-6.*?</li>", body[begins:ends], re.DOTALL))
+        items = list(re.finditer(rb"<li class=\"col-sm-\d .*?</li>", body[begins:ends], re.DOTALL))
         kept = bytearray(body)
         for item in reversed(items[count:]):
             del kept[begins + item.start() : begins + item.end()]
@@ -154,10 +154,11 @@ def loyal(shelf: bytes) -> Callable[..., list[Edit]]:
 
     def edits_on(page: str, *, logged_in: bool) -> list[Edit]:
         edits: list[Edit] = [
-            swap(b"<strong>Basket total:</strong>", b"<strong>Your basket so far:</strong>"),
             swap(b'<body id="default" class="default">', b'<body id="default" class="default regular">'),
             swap(b"</head>", b"<style>.shelf-of-yours{border:1px solid #ccc;padding:1rem}</style></head>"),
         ]
+        if page != "basket":  # which has no small basket in its header
+            edits.append(swap(b"<strong>Basket total:</strong>", b"<strong>Your basket so far:</strong>"))
         if page in LISTS or page == "product":
             edits.append(put_after(b'<div id="messages">', MESSAGES_END, shelf))
         if not logged_in:
