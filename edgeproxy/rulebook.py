@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -255,7 +255,7 @@ def _told(parsed: Parsed) -> tuple[str | None, tuple[Problem, ...]]:
     return None if parsed.book is None else parsed.book.version, parsed.problems
 
 
-async def news(folder: Path, *, look: float = LOOK_SECONDS) -> AsyncIterator[object]:
+async def news(folder: Path, *, look: float = LOOK_SECONDS) -> AsyncGenerator[object, None]:
     """Says each time that something below the folder was saved, and every ``look`` seconds that it is time to look."""
     failed = False
     while True:
@@ -269,7 +269,6 @@ async def news(folder: Path, *, look: float = LOOK_SECONDS) -> AsyncIterator[obj
                     step=QUIET_MS,
                     rust_timeout=int(look * 1000),
                     yield_on_timeout=True,
-                    raise_interrupt=False,
                 ):
                     yield saved
                     if _place(folder) != place:  # it went, or came back as another: watch that one

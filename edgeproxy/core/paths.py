@@ -123,7 +123,8 @@ class _Patterns:
                 exact.add(text)
             elif text.endswith("/**") and "*" not in text[:-3]:
                 below.append(text[:-2])
-                exact.add(text[:-3])
+                if text != "/**":
+                    exact.add(text[:-3])
             else:
                 globs.extend(_parts(text))
         return cls(frozenset(exact), tuple(below), tuple(globs))

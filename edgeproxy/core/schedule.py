@@ -7,8 +7,11 @@ Called by the rule parser, by commands and previews that take a moment (``--at``
 from __future__ import annotations
 
 import difflib
+import re
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo, available_timezones
+
+_DASHED = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class MomentError(ValueError):
@@ -53,6 +56,8 @@ def from_text(text: str, timezone: ZoneInfo) -> float:
     """A moment as people type it: ``2026-12-24``, ``2026-12-24T10:00``, with or without offset.  Raises MomentError."""
     text = text.strip()
     try:
+        if not _DASHED.match(text):  # ISO 8601 knows 20261224 and 2026-W52-4, too; rule files do not
+            raise ValueError
         # Past ten characters there is a time, and fromisoformat of a date would not take it.
         value = date.fromisoformat(text) if len(text) <= len("2026-12-24") else datetime.fromisoformat(text)
     except ValueError:

@@ -150,7 +150,7 @@ class Not:
         inner = self.inner.holds(facts, heard)
         if reasons is not None and heard is not None:
             said = " and ".join(heard)
-            reasons.append(f"{said}, wanted not" if inner else said)
+            reasons.append(f"not wanted: {said}" if inner else f"not: {said}" if inner is False else said)
         return None if inner is None else not inner
 
     def facts(self) -> frozenset[str]:

@@ -19,8 +19,7 @@ from edgeproxy.core.words import both, meant, quoted
 
 FOLDER = "fragments/"
 
-_PICK = re.compile(r"\{([^{}]*)\}")
-_PICKS = ("segment", "stage")
+_PICK = re.compile(r"\{(segment|stage)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,6 @@ def is_template(path: str) -> bool:
 
 
 def _path(path: str, spot: Spot, shelf: Library, labels: Labels) -> Fragment | Choice | None:
-    if problem := _shape(path):
-        spot.tell(f'"{path}" is not a path below fragments/: {problem[0]}', problem[1])
-        return None
     if is_template(path):
         return _choice(path, spot, shelf, labels)
     if path not in shelf.files:
@@ -89,37 +85,13 @@ def _path(path: str, spot: Spot, shelf: Library, labels: Labels) -> Fragment | C
     return shelf.take(path)
 
 
-def _shape(path: str) -> tuple[str, str] | None:
-    """Why a string cannot be a fragment's path, and the hint."""
-    if "<" in path or "\n" in path:
-        return "it looks like HTML", 'write { html = "…" } or { text = "…" }'
-    if "\\" in path:
-        return "it has a backslash", f'did you mean "{path.replace(chr(92), "/")}"?'
-    parts = path.split("/")
-    if ".." in parts:
-        return "it has ..", "a fragment lies below fragments/"
-    if path.startswith("/"):
-        return "it begins with /", f'did you mean "{path.lstrip("/")}"?'
-    if parts[0] == FOLDER.rstrip("/") and len(parts) > 1:
-        return "it begins with fragments/", f'did you mean "{path.removeprefix(FOLDER)}"?'
-    if any(part.startswith(".") or not part for part in parts):
-        return "a part of it is empty or begins with a dot", ""
-    if not path.endswith(".html"):
-        return "it does not end in .html", 'text is said so: { text = "…" }'
-    return None
-
-
 def _absent(path: str, spot: Spot, shelf: Library) -> None:
     spot.tell(f"there is no {shelf.folder}{path}", meant(path, shelf.files))
 
 
 def _choice(path: str, spot: Spot, shelf: Library, labels: Labels) -> Choice | None:
     named = set(_PICK.findall(path))
-    good = True
-    for one in sorted(named - set(_PICKS)):
-        spot.tell(f"{{{one}}} is nothing that a path can pick by", meant(one, _PICKS) or "only {segment} and {stage}")
-        good = False
-    if not good or labels.stages is None or labels.segments is None:
+    if labels.stages is None or labels.segments is None:
         return None
     segments = labels.segments if "segment" in named else ("",)
     stages = labels.stages if "stage" in named else ("",)

@@ -32,7 +32,7 @@ def read(sheet: Sheet, markup: Markup) -> Mapping[str, Slot | None]:
         row = Row(table, spot, FIELDS)
         find = row.get(FIND)
         if find is not None and (problem := markup.selector_problem(find)):
-            row.at(FIND).tell(f'find = "{find}" is not a selector that can be used: {problem}')
+            row.at(FIND).tell(f"find: {problem}")
             row.wrong()
         if find is not None and row.good:
             enabled, roundtrip = row.get(ENABLED), row.get(ROUNDTRIP)

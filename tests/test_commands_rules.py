@@ -1,0 +1,114 @@
+"""`edgeproxy check` and `edgeproxy schema`: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgeproxy.commands.rules import run_check, run_schema
+from edgeproxy.core.schema import KINDS
+from edgeproxy.html.checks import HtmlMarkup
+from tests.core.rule_cases import HERE
+
+MARKUP = HtmlMarkup()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(HERE / "base", tmp_path / "rules"))
+
+
+def check(folder: Path, *, strict: bool = False, as_json: bool = False) -> tuple[int, str]:
+    out = io.StringIO()
+    return run_check(folder, strict, as_json, out, markup=MARKUP, now=0.0), out.getvalue()
+
+
+def test_a_fine_folder_is_counted(folder: Path) -> None:
+    assert check(folder) == (0, "rules: fine (2 slots, 1 audience, 1 experience)\n")
+    assert check(folder, strict=True)[0] == 0
+
+
+def test_mistakes_and_warnings_are_told_in_order_of_place(folder: Path) -> None:
+    (folder / "slots.toml").write_text('[home-hero]\nfind = "a"\nexpect = "two"\n[mega-menu]\nfnd = "#menu"\n')
+    (folder / "experiences/z.toml").write_text(
+        'for = "newcomers"\n[[edit]]\nslot = "home-hero"\nbefore = "steps.html"\n'
+    )
+    code, text = check(folder)
+    assert code == 1
+    assert text.splitlines() == [
+        "rules/experiences/z.toml: warning: z: because is missing (why it is there)",
+        "rules/experiences/z.toml: warning: z: is not in the order of shop.toml (it is tried after those that are)",
+        "rules/experiences/z.toml: warning: z: owner is missing (whom to ask about it)",
+        "rules/experiences/z.toml: warning: z: purpose is missing (whom it serves)",
+        "rules/experiences/z.toml: warning: z: says is missing (what it is, for people)",
+        'rules/slots.toml:3:10: home-hero: expect wants "one" or "any", not "two"',
+        'rules/slots.toml:5:1: mega-menu: unknown key "fnd" (did you mean "find"?)',
+        "rules: 2 mistakes, 5 warnings",
+    ]
+    assert check(folder, strict=True)[0] == 1
+
+
+def test_warnings_alone_count_only_where_strict(folder: Path) -> None:
+    with (folder / "slots.toml").open("a") as file:
+        file.write('[footer]\nfind = "footer"\n')
+    text = (
+        "rules/slots.toml:6:2: warning: footer: no edit uses this slot\n"
+        "rules: 1 warning (3 slots, 1 audience, 1 experience)\n"
+    )
+    assert check(folder) == (0, text)
+    assert check(folder, strict=True) == (3, text)
+
+
+def test_a_folder_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    assert check(tmp_path / "rules") == (
+        2,
+        "rules: is not there (a rules folder is made by `edgeproxy init`)\nrules: 1 mistake\n",
+    )
+
+
+def test_for_machines(folder: Path) -> None:
+    code, text = check(folder, as_json=True)
+    told = json.loads(text)
+    assert (code, told["fine"], told["problems"]) == (0, True, [])
+    assert told["counts"] == {"slots": 2, "audiences": 1, "experiences": 1}
+    (folder / "slots.toml").write_text('[home-hero]\nfnd = "å"\n')
+    code, text = check(folder, as_json=True)
+    told = json.loads(text)
+    assert (code, told["fine"], told["version"], told["mistakes"], told["warnings"]) == (1, False, None, 2, 0)
+    assert told["problems"][1] == {
+        "severity": "mistake",
+        "file": "rules/slots.toml",
+        "line": 2,
+        "column": 1,
+        "subject": "home-hero",
+        "what": 'unknown key "fnd"',
+        "hint": 'did you mean "find"?',
+        "text": 'rules/slots.toml:2:1: home-hero: unknown key "fnd" (did you mean "find"?)',
+    }
+
+
+def test_nothing_in_a_file_steers_the_terminal(folder: Path) -> None:
+    (folder / "audiences.toml").write_text('[newcomers]\nstage = "\\u001b[31m\\nx"\n')
+    _, text = check(folder)
+    assert text.splitlines()[0] == (
+        r'rules/audiences.toml:2:9: newcomers: unknown stage "\x1b[31m\nx" (shop.toml names new, exploring and loyal)'
+    )
+
+
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_schemas_are_printed(kind: str | None) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    assert run_schema(kind, out, err, markup=MARKUP) == 0
+    assert json.loads(out.getvalue())["$schema"].endswith("2020-12/schema")
+    assert err.getvalue() == ""
+
+
+def test_a_schema_of_no_kind() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    assert run_schema("slot", out, err, markup=MARKUP) == 2
+    assert err.getvalue().startswith('edgeproxy schema: unknown kind "slot" (did you mean "slots"?): one of shop, ')
+    assert out.getvalue() == ""
