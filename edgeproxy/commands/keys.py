@@ -62,7 +62,7 @@ def run_cookie_read(
         parsed = Keys.parse(keys)
     except BadKey as problem:
         return _usage(err, "cookie", str(problem))
-    bare = value.strip().removeprefix(f"{settings.name}=").encode("utf-8", "surrogateescape")
+    bare = value.strip().removeprefix(f"{settings.name}=").encode("utf-8", "replace")
     for line in explain_value(bare, parsed, now, settings):
         print(line, file=out)
     return 0 if read_value(bare, parsed, now, settings).source is Source.COOKIE else 1

@@ -189,7 +189,7 @@ class _Judge:
     def _why_theirs(self, experience: Experience) -> str:
         name = self._audience_of(experience) or ""
         why = self._audiences[name][1]
-        return f"{name}: {why}" if why else name
+        return why if name in BUILT_IN else f"{name}: {why}" if why else name
 
     def _why_not_theirs(self, experience: Experience) -> str:
         whys = {name: self._audiences[name][1] for name in experience.audiences}
@@ -201,7 +201,8 @@ class _Judge:
 def _bar(visitor: Visitor, shop: Shop) -> str:
     """Why this visitor has no audience at all, not even the built-in ones; "" when they may have."""
     if visitor.source is Source.DISBELIEVED:
-        return f"the cookie is not believed, {visitor.problems[0]}" if visitor.problems else "the cookie proves nothing"
+        kind = visitor.problems[0].partition(":")[0] if visitor.problems else "it proves nothing"
+        return f"the cookie is not believed ({kind})"
     if visitor.source is Source.NOBODY and shop.without_cookie is None:
         return 'there is no cookie, and without_cookie is "untouched"'
     return ""

@@ -105,52 +105,54 @@ def as_text(explanation: Explanation) -> str:
     lines += _labelled("note", explanation.notes)
 
     lines += ["", "Experiences, in the order in which they are tried"]
-    rows = [(_mark(one.outcome), one.name, one.outcome, one.why, one.where) for one in explanation.experiences]
-    lines += _table(rows) or ["  none"]
-
+    lines += _rows([_Row(e.outcome in _GOOD, e.name, e.outcome, e.where, (e.why,)) for e in explanation.experiences])
     lines += ["", "Slots of this page"]
-    slots: list[str] = []
-    table = _table([_slot_row(one) for one in explanation.slots])
-    for slot, line in zip(explanation.slots, table, strict=True):
-        slots.append(line)
-        if len(slot.edits) > 1 or any(edit.outcome != "placed" for edit in slot.edits):
-            slots += _edit_lines(slot.edits)
-    lines += slots or ["  none"]
+    lines += _rows([_slot_row(slot) for slot in explanation.slots])
     if explanation.styles:
-        lines += ["", "Styles", *_edit_lines(explanation.styles)]
+        lines += ["", "Styles"]
+        lines += _rows(
+            [_Row(e.outcome == "placed", e.experience, e.outcome, e.where, (e.why,)) for e in explanation.styles]
+        )
     return "\n".join("".join(one if one.isprintable() else "\ufffd" for one in line).rstrip() for line in lines)
-
-
-def _labelled(label: str, texts: Sequence[str]) -> list[str]:
-    return [f"  {label if not place else '':<9}{text}" for place, text in enumerate(texts) if text]
 
 
 _GOOD: Final = frozenset({Outcome.APPLIED.value, Outcome.FITS.value, Outcome.PREVIEW.value})
 
 
-def _mark(outcome: str) -> str:
-    return "✓" if outcome in _GOOD else "·"
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One thing of a list: a line with its name, what became of it and its place, and lines below that say why."""
+
+    good: bool
+    name: str
+    what: str
+    where: str
+    below: tuple[str, ...]
 
 
-def _slot_row(slot: ExplainedSlot) -> tuple[str, ...]:
-    found = "" if slot.matches is None else f" ({count(slot.matches, 'match', 'matches')})"
-    return "✓" if slot.winner else "·", slot.name, slot.winner or NOBODYS, slot.why, f"{slot.find}{found}", slot.where
+def _slot_row(slot: ExplainedSlot) -> _Row:
+    found = "" if slot.matches is None else f", {count(slot.matches, 'match', 'matches')}"
+    below = [f"{slot.find}{found}", slot.why]
+    if len(slot.edits) > 1 or any(edit.outcome != "placed" for edit in slot.edits):
+        below += [
+            f"  {edit.experience}: {edit.verb}, {edit.outcome}"
+            + (f", {edit.why}" if edit.why else "")
+            + f"  {edit.where}"
+            for edit in slot.edits
+        ]
+    return _Row(slot.winner is not None, slot.name, slot.winner or NOBODYS, slot.where, tuple(below))
 
 
-def _edit_lines(edits: Sequence[ExplainedEdit]) -> list[str]:
-    rows = [
-        ("  " + ("✓" if e.outcome == "placed" else "·"), f"{e.experience}: {e.verb}", e.outcome, e.why, e.where)
-        for e in edits
-    ]
-    return _table(rows)
+def _rows(rows: Sequence[_Row], widest: int = 32) -> list[str]:
+    """The rows as aligned lines; names beyond ``widest`` characters push the rest of their own line alone."""
+    names = min(widest, max((len(row.name) for row in rows), default=0))
+    whats = min(widest, max((len(row.what) for row in rows), default=0))
+    lines: list[str] = []
+    for row in rows:
+        lines.append(f"  {'✓' if row.good else '·'} {row.name:<{names}}  {row.what:<{whats}}  {row.where}")
+        lines += [f"    {'':<{names}}  {text}" for text in row.below if text]
+    return lines or ["  none"]
 
 
-def _table(rows: Sequence[tuple[str, ...]], widest: int = 72) -> list[str]:
-    """Rows as lines; each column but the last is as wide as its widest cell, up to a limit."""
-    if not rows:
-        return []
-    widths = [min(widest, max(len(row[column]) for row in rows)) for column in range(len(rows[0]) - 1)]
-    return [
-        "  " + "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
+def _labelled(label: str, texts: Sequence[str]) -> list[str]:
+    return [f"  {label if not place else '':<9}{text}" for place, text in enumerate(texts) if text]

@@ -107,7 +107,7 @@ def run_one(
     page = pages.get(test.page) or pages.get(path)
     if page is None:
         failures = [
-            _show(slot, wanted, [taken] if (taken := _taker(book, slot, decision, lane.kind)) else [])
+            _show(slot, wanted, [taken] if (taken := _taker(book, slot, path, decision, lane.kind)) else [])
             for slot, wanted in test.shows.items()
         ]
         if test.has or test.without:
@@ -129,11 +129,12 @@ def run_one(
     return TestResult(test, tuple(one for one in failures if one), told, placed=True)
 
 
-def _taker(book: RuleBook, slot: str, decision: Decision, lane: LaneKind) -> str | None:
+def _taker(book: RuleBook, slot: str, path: str, decision: Decision, lane: LaneKind) -> str | None:
     """Who would have the slot of a page that nobody recorded."""
     place = book.slots.get(slot)
-    on_page = place is not None and place.enabled and lane is not LaneKind.PASS
-    return taker(slot, decision.fitting) if on_page else None
+    if place is None or not place.enabled or lane is LaneKind.PASS or (place.on and not place.on.match(path)):
+        return None
+    return taker(slot, decision.fitting)
 
 
 def _holders(placing: PlacingSeen | None) -> Mapping[str, list[str]]:

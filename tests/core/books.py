@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgeproxy.core.model import PageRequest, RuleBook, Shop, Source, Visitor
 from edgeproxy.core.rulefile import parse
-from tests.core.plain_markup import PlainMarkup
+from edgeproxy.html.checks import HtmlMarkup
 
 FOLDER = Path(__file__).parents[1] / "data" / "rules-decide"
 NOW = 1_780_315_200.0  # 2026-06-01 12:00:00 UTC, a Monday
@@ -28,7 +28,7 @@ def book(**changed: tuple[str, str]) -> RuleBook:
         text = read[file].decode()
         assert old in text, f"{file} has no {old!r}"
         read[file] = text.replace(old, new).encode()
-    parsed = parse(read, markup=PlainMarkup())
+    parsed = parse(read, markup=HtmlMarkup())
     assert parsed.book is not None, "\n".join(map(str, parsed.problems))
     return parsed.book
 
