@@ -89,8 +89,8 @@ def links(address: str, personas: Mapping[str, Persona]) -> tuple[Link, ...]:
     last = "eva" if "eva" in personas else known[-1][0]
     rows.append(Link("the shop itself", f"{address}/?edge_off=1"))
     rows.append(Link("why, for each rule", f"{address}/?edge_persona={last}&edge_explain=1"))
-    if "eva" in personas:
-        rows.append(Link("on a December evening", f"{address}/?edge_persona=anna&edge_at=2026-12-12T18:00"))
+    if "greta" in personas:
+        rows.append(Link("on a December evening", f"{address}/?edge_persona=greta&edge_at=2026-12-12T18:00"))
     return tuple(rows)
 
 

@@ -115,7 +115,7 @@ class Shop:
 
     async def show_basket(self, request: Request) -> Response:
         here = self.visit(request)
-        small = [p for p in catalogue().favourites() if p.price < 600][:4]
+        small = [p for p in catalogue().favourites() if p.price < 700][:4]
         return page(
             request, here, "basket.html", private=True, small=small, csrf=here.csrf if here.basket.lines else ""
         )
