@@ -68,6 +68,11 @@ def on_path(book: RuleBook, path: str) -> OnPath:
     return known
 
 
+def remembered() -> int:
+    """How many paths are remembered now: at most ``MOST_PATHS``, whatever visitors ask for."""
+    return len(_memo.latest[1]) if _memo.latest is not None else 0
+
+
 def _look(book: RuleBook, path: str) -> OnPath:
     shop = book.shop
     never = shop.never is not None and shop.never.touches(path)

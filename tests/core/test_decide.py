@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgeproxy.core.decide import decide, known, share_number
 from edgeproxy.core.model import NOBODY, Experience, Outcome, PageRequest, RuleBook, Source, Step, Visitor
+from edgeproxy.core.onpath import MOST_PATHS, remembered
 from edgeproxy.core.schedule import from_text, zone
 from tests.core.books import DISBELIEVED, NOW, PHONE, ask, book, plain, shop_of, who
 
@@ -285,6 +286,9 @@ def test_a_book_that_replaces_another_is_asked_anew() -> None:
 def test_more_paths_than_are_remembered() -> None:
     made = plain()
     want: list[Experience] = list(decide(made, who("new"), ask("/c/0")).fitting)
-    for number in range(5000):
+    for number in range(MOST_PATHS + 100):
         assert list(decide(made, who("new"), ask(f"/c/{number}")).fitting) == want
+        assert remembered() <= MOST_PATHS
+    before = remembered()
     assert fitting(made, who("new"), ask("/p/" + "x" * 600)) == ["for-all"]
+    assert remembered() == before, "a long path is not kept"

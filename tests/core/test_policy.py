@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,12 @@ def test_nothing_is_in_force_of_what_is_off_or_shared_by_nobody() -> None:
     assert "footer-note" not in names("/p/1", made=quiet)
     nobody = book(half=('"50%"', '"0%"'), winter=("until   = 2027-02-01", "enabled = false"))
     assert "footer-note" not in names("/p/1", made=nobody)
+
+
+def test_a_slot_that_is_off_is_not_in_force() -> None:
+    made = plain()
+    off = replace(made, slots={name: replace(one, enabled=name != "mega-menu") for name, one in made.slots.items()})
+    assert names("/c/boots", made=off) == ["product-grid", "footer-note"]
 
 
 def test_schedules_begin_and_end_what_is_in_force() -> None:
