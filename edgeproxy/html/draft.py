@@ -9,7 +9,7 @@ begin there, outermost first (before, then prepend).  Beside one element the ear
 inside one experience contents stand in file order.
 
 Omitted end tags make a place in the tree and a place in the bytes differ.  What must be closed first is said by
-each piece as (depth, tag); at one offset nothing is closed twice.
+each piece, by depth and tag; at one offset nothing is closed twice.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class _Piece:
     end: int
     rank: float
     text: bytes
-    closes: tuple[int, str] | None = None  # depth and tag of the outermost element to be closed before it
+    closes: tuple[tuple[int, str], ...] = ()  # depth and tag of the elements to be closed before it, outermost first
     beside_text: bool = False  # it may stand right behind <pre>, which swallows a newline
 
 
@@ -124,9 +124,10 @@ class Draft:
         closed: float = math.inf
         text = b""
         for piece in pieces:
-            if piece.closes is not None and piece.closes[0] < closed:
-                closed = piece.closes[0]
-                text += _end_tag(piece.closes[1])
+            for depth, tag in reversed(piece.closes):
+                if depth < closed:
+                    closed = depth
+                    text += f"</{tag}>".encode("latin-1", "xmlcharrefreplace")
             text += piece.text
         if any(piece.beside_text for piece in pieces) and _behind_newline_eater(self.body, start):
             follows = text[:1] or self.body[end : end + 1]
@@ -142,12 +143,12 @@ class Draft:
     def _pieces(self, draft: ElementDraft) -> Iterator[_Piece]:
         element, depth = draft.element, len(draft.element.ancestors)
         in_text = bool(element.ancestors) and element.ancestors[-1] in scan.NEWLINE_EATERS
-        closes_before = (depth, element.unclosed_before[0]) if element.unclosed_before else None
+        closes_before = _chain(depth, element.unclosed_before)
         if draft.before:
             text = b"".join(content for name in reversed(draft.before) for content in draft.before[name])
             yield _Piece(element.start, element.start, depth + _BEFORE, text, closes_before, in_text)
         if draft.gone is not None:
-            needed = closes_before if draft.gone or not self._closes_itself(element) else None
+            needed = closes_before if draft.gone or not self._closes_itself(element) else ()
             yield _Piece(element.start, element.end, depth + _ITSELF, draft.gone, needed, in_text)
         else:
             if draft.tag.owners:
@@ -158,7 +159,7 @@ class Draft:
             yield from self._inside(draft, depth)
         if draft.after:
             text = b"".join(content for contents in draft.after.values() for content in contents)
-            closes = (depth, element.tag) if left_open(element) else None
+            closes = _chain(depth, (element.tag, *element.unclosed_inside)) if left_open(element) else ()
             yield _Piece(element.end, element.end, _end(depth, _AFTER), text, closes)
 
     def _inside(self, draft: ElementDraft, depth: int) -> Iterator[_Piece]:
@@ -170,23 +171,25 @@ class Draft:
         if draft.inner is not None:
             text = b"".join((*draft.prepended, draft.inner, *draft.appended))
             rank = _end(depth, _EMPTY_INNER) if start == end else depth + _CHILDREN
-            yield _Piece(start, end, rank, text, None, eats)
+            yield _Piece(start, end, rank, text, (), eats)
             return
         if draft.order is not None:
-            for place, tag in closings(element, draft.order):
+            for place, tags in closings(element, draft.order):
                 at = element.children[place].end
-                yield _Piece(at, at, _end(depth + 1, _OWN_END_TAG), b"", (depth + 1, tag))
+                yield _Piece(at, at, _end(depth + 1, _OWN_END_TAG), b"", _chain(depth + 1, tags))
             for at, until, text in rearranged(self.body, element, draft.order):
-                yield _Piece(at, until, depth + 1 + _ITSELF, text, None, eats)
+                yield _Piece(at, until, depth + 1 + _ITSELF, text, (), eats)
         if draft.prepended:
             at = start + _swallowed(self.body, start, end) if eats else start
             rank = _end(depth, _EMPTY_PREPEND) if at == end else depth + _PREPEND
-            yield _Piece(at, at, rank, b"".join(draft.prepended), None, eats)
+            yield _Piece(at, at, rank, b"".join(draft.prepended), (), eats)
         if draft.appended:
-            closes = (depth + 1, element.unclosed_inside[0]) if element.unclosed_inside else None
+            closes = _chain(depth + 1, element.unclosed_inside)
             yield _Piece(end, end, _end(depth, _APPEND), b"".join(draft.appended), closes, eats)
             if left_open(element) and element.tag in OMITTABLE and not element.implied:
-                yield _Piece(end, end, _end(depth, _OWN_END_TAG), b"", (depth, element.tag))
+                yield _Piece(
+                    end, end, _end(depth, _OWN_END_TAG), b"", _chain(depth, (element.tag, *element.unclosed_inside))
+                )
 
     def _closes_itself(self, element: Element) -> bool:
         """Whether what follows a removed element closes what its start tag closed: a like sibling, the parent's end."""
@@ -229,20 +232,20 @@ def rearranged(body: bytes, element: Element, order: Sequence[int]) -> list[tupl
     return changed
 
 
-def closings(element: Element, order: Sequence[int]) -> list[tuple[int, str]]:
-    """Places (indices of ranges) at whose end an end tag must be written, with its tag.
+def closings(element: Element, order: Sequence[int]) -> list[tuple[int, tuple[str, ...]]]:
+    """Places (indices of ranges) at whose end end tags must be written, with the open tags, outermost first.
 
     A child without end tag is ended by what follows it; where something else follows now, it gets its end tag.
     """
     children = element.children
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, tuple[str, ...]]] = []
     for place, child in enumerate(order):
         unclosed = children[child].unclosed
         if unclosed:
             now, before = _follower(element, order, place), _old_follower(element, child)
             by_parent = now == -1 and element.closed and unclosed[0] in OMITTABLE
             if now != before and not by_parent:
-                found.append((place, unclosed[0]))
+                found.append((place, unclosed))
     return found
 
 
@@ -273,8 +276,8 @@ def _end(depth: int, step: float) -> float:
     return -depth + step
 
 
-def _end_tag(tag: str) -> bytes:
-    return f"</{tag}>".encode("latin-1", "xmlcharrefreplace")
+def _chain(depth: int, tags: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    return tuple((depth + step, tag) for step, tag in enumerate(tags))
 
 
 def _swallowed(body: bytes, start: int, end: int) -> int:

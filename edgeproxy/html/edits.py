@@ -28,7 +28,6 @@ from edgeproxy.html.verb import (
     Site,
     Verb,
     Zone,
-    glued,
     hydration_refusal,
     implied_refusal,
     tag_reach,
@@ -84,9 +83,6 @@ class Inner(ContentVerb):
     inside = True
     __slots__ = ()
 
-    def spot(self, element: Element) -> int:
-        return element.start_tag_end
-
     def reach(self, site: Site) -> Ranges:
         element = site.element
         return ((element.inner_start or 0, element.inner_end or 0),)
@@ -119,9 +115,6 @@ class After(ContentVerb):
     zone = Zone.BESIDE
     __slots__ = ()
 
-    def spot(self, element: Element) -> int:
-        return element.end
-
     def apply(self, site: Site, page: Draft, experience: str) -> Done:
         page.of(site.element).after.setdefault(experience, []).append(self.written(site))
         return Done()
@@ -138,9 +131,6 @@ class Prepend(ContentVerb):
     inside = True
     __slots__ = ()
 
-    def spot(self, element: Element) -> int:
-        return element.start_tag_end
-
     def apply(self, site: Site, page: Draft, experience: str) -> Done:
         page.of(site.element).prepended.append(self.written(site))
         return Done()
@@ -156,9 +146,6 @@ class Append(ContentVerb):
     takes_slot = True
     inside = True
     __slots__ = ()
-
-    def spot(self, element: Element) -> int:
-        return element.inner_end if element.inner_end is not None else element.end
 
     def apply(self, site: Site, page: Draft, experience: str) -> Done:
         page.of(site.element).appended.append(self.written(site))
@@ -191,12 +178,7 @@ class Remove(Verb):
 
     def unspliceable(self, site: Site) -> str:
         element = site.element
-        return (
-            element.trouble
-            or implied_refusal(element)
-            or element.outer_trouble
-            or glued(site.body[: element.start], site.body[element.end : element.end + 1].decode("latin-1"))
-        )
+        return element.trouble or implied_refusal(element) or element.outer_trouble
 
     def dom(self, find: str, markup: str) -> DomEdit:
         return DomEdit(find, Change.REMOVE)
@@ -424,8 +406,8 @@ class Style(Verb):
         """Why the page can take no style of ours."""
         if page.head_end is None:
             return "the page has no head that a style could be put into"
-        if not page.inline_styles and page.nonce is None:
-            return "the page's content security policy forbids inline styles, and shows no nonce"
+        if not page.style_elements:
+            return "the page's content security policy forbids style elements, and shows no nonce that would allow one"
         return ""
 
     def apply(self, site: Site, page: Draft, experience: str) -> Done:

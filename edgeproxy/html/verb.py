@@ -153,9 +153,11 @@ class ContentVerb(Verb):
         trouble = element.trouble or implied_refusal(element) or ("" if self.inside else element.outer_trouble)
         if trouble or not site.outline or (self.inside and element.raw_text):
             return trouble
-        if element.reopens:
-            return f"<{element.reopens[0]}> is left open before it: HTML would open it again around what is put there"
-        return glued(site.body[: self.spot(element)], site.content)
+        for tag in element.reopens:
+            if tag != "form" or "<form" in site.outline.lower():
+                open_ = f"<{tag}>" if tag != "?" else "a formatting element"
+                return f"{open_} is left open before it, and HTML would carry it into what is put there"
+        return ""
 
     def dom(self, find: str, markup: str) -> DomEdit:
         return DomEdit(find, Change(self.name), markup)
@@ -198,10 +200,6 @@ class ContentVerb(Verb):
         if self.inside and element.raw_text and element.tag not in scan.RCDATA and element.tag != "noscript":
             return fragments.unescaped(site.content).encode(site.page.charset.codec)
         return site.bytes_of(site.content)[0]
-
-    def spot(self, element: Element) -> int:
-        """The offset whose left neighbour the content meets."""
-        return element.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,22 +309,6 @@ def tag_refusal(site: Site) -> str:
 
 def tag_reach(site: Site) -> Ranges:
     return ((site.element.start, site.element.start_tag_end),)
-
-
-_LEFT_OPEN: Final = re.compile(rb"(?:&#?[0-9A-Za-z]*|<[/!?]?)\Z")
-
-
-def glued(left: bytes, right: str) -> str:
-    """Text that ends in ``&am`` or ``<`` takes what is put behind it for its rest."""
-    unfinished = _LEFT_OPEN.search(left[-40:])
-    if not unfinished or not right:
-        return ""
-    follows = right[0]
-    if unfinished.group().startswith(b"<"):
-        joins = (follows.isascii() and follows.isalpha()) or follows in "/!?"
-    else:
-        joins = (follows.isascii() and follows.isalnum()) or follows in "#;"
-    return "the text before it ends in an unfinished tag or character reference" if joins else ""
 
 
 def hydration_refusal(name: str, element: Element, page: PagePlan) -> str:
