@@ -1,17 +1,19 @@
 """What a rule book says of one path: which experiences can edit it, which slots are on it, when that changes.
 
 Here: everything about a page that its path alone decides, worked out once per path and book.  Not here: visitors,
-moments, answers of the shop.  Called by ``decide`` and ``policy`` for every request, hence the memo.
+answers of the shop.  Called by ``decide`` and ``policy`` for every request, hence the memo.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import Final
 
 from edgeproxy.core.model import Experience, RuleBook, Slot
 
-MOST_PATHS: Final = 4096  # remembered per book; then all are forgotten at once
+MOST_PATHS: Final = 4096  # remembered per book, fewer in a book of very many experiences; then all are forgotten
+MOST_CELLS: Final = 400_000  # paths × experiences that are remembered
 LONGEST_PATH: Final = 512  # characters; longer ones are worked out each time
 
 
@@ -32,21 +34,21 @@ class OnPath:
 
     never: bool  # nobody ever edits it
     why_not: tuple[str, ...]  # for each of the book's experiences: why it has no edit here, "" when it has
-    could: tuple[tuple[Experience, frozenset[str], bool], ...]  # enabled ones: (experience, its slots here, a style)
-    always: InForce | None  # what is in force, when no schedule has a say here
+    lit: frozenset[str]  # slots that are on this path, and enabled
     moments: tuple[float, ...]  # when schedules that concern this path begin or end, in order
+    forces: dict[int, InForce] = field(default_factory=dict)  # by place among ``moments``, as they are asked for
 
 
 class _Memo:
     """The paths of the last book that was asked; another book starts anew.  Books are never changed, so this is pure.
 
-    A plain dict that is read, set and replaced whole: no step of it can be seen half done by another thread.
+    Plain dicts that are read, set and replaced whole: no step of it can be seen half done by another thread.
     """
 
     __slots__ = ("latest",)
 
     def __init__(self) -> None:
-        self.latest: tuple[RuleBook, dict[str, OnPath]] | None = None
+        self.latest: tuple[RuleBook, dict[str, OnPath], tuple[str, ...]] | None = None
 
 
 _memo: Final = _Memo()
@@ -56,16 +58,31 @@ def on_path(book: RuleBook, path: str) -> OnPath:
     """What the book says of a raw path (before ``?``, one character a byte)."""
     latest = _memo.latest
     if latest is None or latest[0] is not book:
-        latest = _memo.latest = (book, {})
+        elsewhere = tuple(f"its on is {', '.join(one.on.texts)}" if one.on else "" for one in book.experiences)
+        latest = _memo.latest = (book, {}, elsewhere)
     paths = latest[1]
     known = paths.get(path)
     if known is None:
-        known = _look(book, path)
+        known = _look(book, path, latest[2])
         if len(path) <= LONGEST_PATH:
-            if len(paths) >= MOST_PATHS:
+            if len(paths) >= min(MOST_PATHS, MOST_CELLS // (len(book.experiences) + 1)):
                 paths.clear()
             paths[path] = known
     return known
+
+
+def in_force(book: RuleBook, path: str, at: float) -> InForce:
+    """What some enabled experience could change on this path at this moment, whoever asks."""
+    here = on_path(book, path)
+    place = bisect_right(here.moments, at)
+    force = here.forces.get(place)
+    if force is None:
+        running = [one for one, why in zip(book.experiences, here.why_not, strict=True) if not why and _runs(one, at)]
+        edits = [edit for one in running if _ever(book, one) for edit in one.edits]
+        names = {edit.slot for edit in edits}
+        slots = tuple(slot for name, slot in book.slots.items() if name in here.lit and name in names)
+        force = here.forces[place] = InForce(slots, None in names)
+    return force
 
 
 def remembered() -> int:
@@ -73,34 +90,38 @@ def remembered() -> int:
     return len(_memo.latest[1]) if _memo.latest is not None else 0
 
 
-def _look(book: RuleBook, path: str) -> OnPath:
-    shop = book.shop
-    never = shop.never is not None and shop.never.touches(path)
-    here = {name: slot for name, slot in book.slots.items() if slot.on is None or slot.on.match(path)}
+def _look(book: RuleBook, path: str, elsewhere: tuple[str, ...]) -> OnPath:
+    never = book.shop.never is not None and book.shop.never.touches(path)
+    here = {name for name, slot in book.slots.items() if slot.on is None or slot.on.match(path)}
     why_not: list[str] = []
-    could: list[tuple[Experience, frozenset[str], bool]] = []
-    for experience in book.experiences:
-        slots = {edit.slot for edit in experience.edits if edit.slot is not None and edit.slot in here}
-        style = any(edit.slot is None for edit in experience.edits)
+    moments: set[float | None] = set()
+    for experience, on in zip(book.experiences, elsewhere, strict=True):
         if never:
             why = "nobody ever edits this page: never in shop.toml"
         elif experience.on is not None and not experience.on.match(path):
-            why = f"its on is {', '.join(experience.on.texts)}"
-        elif not slots and not style:
+            why = on
+        elif not any(edit.slot is None or edit.slot in here for edit in experience.edits):
             why = "none of its slots is on this page"
         else:
             why = ""
-            lit = frozenset(name for name in slots if here[name].enabled)
-            if shop.enabled and experience.enabled and experience.share > 0.0 and (lit or style):
-                could.append((experience, lit, style))
         why_not.append(why)
-    moments = sorted({at for one, _, _ in could for at in (one.begins, one.ends) if at is not None})
-    always = None if moments else joined(book, could)
-    return OnPath(never, tuple(why_not), tuple(could), always, tuple(moments))
+        lit = any(
+            edit.slot is None or (edit.slot in here and book.slots[edit.slot].enabled) for edit in experience.edits
+        )
+        if not why and lit and _ever(book, experience):
+            moments |= {experience.begins, experience.ends}
+    return OnPath(
+        never,
+        tuple(why_not),
+        frozenset(name for name in here if book.slots[name].enabled),
+        tuple(sorted(moment for moment in moments if moment is not None)),
+    )
 
 
-def joined(book: RuleBook, could: list[tuple[Experience, frozenset[str], bool]]) -> InForce:
-    """What these experiences could change together."""
-    names = frozenset().union(*(slots for _, slots, _ in could))
-    slots = tuple(slot for name, slot in book.slots.items() if name in names)
-    return InForce(slots, any(style for _, _, style in could))
+def _ever(book: RuleBook, experience: Experience) -> bool:
+    """Somebody can get it, at some time."""
+    return book.shop.enabled and experience.enabled and experience.share > 0.0
+
+
+def _runs(experience: Experience, at: float) -> bool:
+    return (experience.begins is None or at >= experience.begins) and (experience.ends is None or at < experience.ends)

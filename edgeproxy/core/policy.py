@@ -10,10 +10,11 @@ that the page's answer varies by visitor, also for those who got nothing: it mus
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Final
 
-from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, PageRequest, RuleBook
-from edgeproxy.core.onpath import InForce, joined, on_path
+from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
+from edgeproxy.core.onpath import InForce, in_force, on_path
 
 __all__ = ["BIGGEST_PAGE", "InForce", "in_force", "is_document", "lane", "next_change", "response_lane"]
 
@@ -35,8 +36,7 @@ def lane(book: RuleBook, request: PageRequest, decision: Decision, *, preview: b
         return Lane(LaneKind.PASS, f"method is {request.method}")
     if on_path(book, request.path).never:
         return Lane(LaneKind.PASS, "nobody ever edits this page: never in shop.toml")
-    force = in_force(book, request.path, request.at)
-    personal = bool(force)
+    personal = bool(in_force(book, request.path, request.at))
     if not personal and not preview:
         return Lane(LaneKind.PASS, _nothing(book))
     if request.header(b"range") is not None:
@@ -109,18 +109,8 @@ def response_lane(
 # --------------------------------------------------------------------------- what the book can do to a path
 
 
-def in_force(book: RuleBook, path: str, at: float) -> InForce:
-    """The slots that some enabled experience could edit on this raw path at this moment, whoever asks."""
-    here = on_path(book, path)
-    if here.always is not None:
-        return here.always
-    return joined(book, [one for one in here.could if _runs(one[0], at)])
-
-
 def next_change(book: RuleBook, path: str, at: float) -> float | None:
     """When the book next changes what this path can show: a schedule begins or ends there; None when none will."""
-    return next((moment for moment in on_path(book, path).moments if moment > at), None)
-
-
-def _runs(experience: Experience, at: float) -> bool:
-    return (experience.begins is None or at >= experience.begins) and (experience.ends is None or at < experience.ends)
+    moments = on_path(book, path).moments
+    place = bisect_right(moments, at)
+    return moments[place] if place < len(moments) else None
