@@ -52,12 +52,12 @@ class _Entry:
 
     name: str
     path: Path
-    mark: tuple[int, int, int, int]  # device, inode, size, time of change
+    mark: tuple[int, int, int, int, int]  # device, inode, size, times of change
     trouble: str = ""
 
 
 class _TooMany(Exception):
-    """No rules folder has so many files."""
+    """No rules folder holds so much."""
 
 
 def load(folder: Path, *, markup: Markup | None = None, now: float | None = None) -> Parsed:
@@ -72,7 +72,7 @@ def load(folder: Path, *, markup: Markup | None = None, now: float | None = None
     try:
         entries = list(_entries(folder))
     except _TooMany:
-        return _failed(name, f"holds more than {MOST_FILES} rule files", "is it the right folder?")
+        return _failed(name, f"holds more than {MOST_FILES} files", "is it the right folder?")
     files: dict[str, bytes] = {}
     unread: dict[str, str] = {}
     left = MOST_BYTES
@@ -117,34 +117,31 @@ def _failed(name: str, what: str, hint: str) -> Parsed:
 
 
 def _entries(folder: Path) -> Iterator[_Entry]:
-    """Every ``*.toml`` and ``*.html`` whose names do not begin with a dot, but for recorded pages; sorted."""
-    try:
-        base = folder.resolve(strict=True)
-    except (OSError, RuntimeError):
+    """Every ``*.toml`` and ``*.html`` whose names do not begin with a dot, but for recorded pages."""
+    base = _real(folder)
+    if base is None:
         return
     waiting: list[tuple[str, Path]] = [("", folder)]
-    seen = {base}
+    seen = {base}  # links that go round in a circle are gone along once
     count = 0
     while waiting:
         prefix, here = waiting.pop()
-        for name, path in _listed(here):
-            entry = _looked_at(prefix + name, path, base)
-            if entry is None:
-                real = _real(path)
-                if real is not None and real not in seen and f"{prefix}{name}/" != PAGES:
-                    seen.add(real)
-                    waiting.append((f"{prefix}{name}/", path))
-                continue
-            if name.endswith(_SUFFIXES):
-                count += 1
-                if count > MOST_FILES:
-                    raise _TooMany
+        for found in _listed(here):
+            count += 1
+            if count > MOST_FILES:
+                raise _TooMany
+            entry, inner = _looked_at(prefix + found.name, found, base)
+            if inner is not None and inner not in seen and f"{prefix}{found.name}/" != PAGES:
+                seen.add(inner)
+                waiting.append((f"{prefix}{found.name}/", here / found.name))
+            if entry is not None and found.name.endswith(_SUFFIXES):
                 yield entry
 
 
-def _listed(here: Path) -> list[tuple[str, Path]]:
+def _listed(here: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted((path.name, path) for path in here.iterdir() if not path.name.startswith("."))
+        with os.scandir(here) as entries:
+            return [entry for entry in entries if not entry.name.startswith(".")]
     except OSError:
         return []
 
@@ -156,27 +153,31 @@ def _real(path: Path) -> Path | None:
         return None
 
 
-def _looked_at(name: str, path: Path, base: Path) -> _Entry | None:
-    """A file, or something in its place; None for a folder to go into."""
-    nothing = (0, 0, 0, 0)
+def _looked_at(name: str, found: os.DirEntry[str], base: Path) -> tuple[_Entry | None, Path | None]:
+    """A file, or something in its place; and of a folder to go into the place where it really is."""
+    path = Path(found.path)
+    nothing = (0, 0, 0, 0, 0)
     if not name.isprintable():  # surrogates of names that are no UTF-8 are not printable either
         shown = name.encode("unicode_escape").decode("ascii")
-        return _Entry(shown, path, nothing, "has a name that is not UTF-8 or not printable")
-    real = _real(path)
-    if real is None:
-        return _Entry(name, path, nothing, "is a link that leads nowhere")
-    if not real.is_relative_to(base):
-        return _Entry(name, path, nothing, "is a link that leads outside the rules folder")
+        return _Entry(shown, path, nothing, "has a name that is not UTF-8 or not printable"), None
+    real = path
+    if found.is_symlink():
+        target = _real(path)
+        if target is None:
+            return _Entry(name, path, nothing, "is a link that leads nowhere"), None
+        if not target.is_relative_to(base):
+            return _Entry(name, path, nothing, "is a link that leads outside the rules folder"), None
+        real = target
     try:
-        found = path.stat()
+        said = found.stat()
     except OSError as error:
-        return _Entry(name, path, nothing, f"cannot be read: {error.strerror or error}")
-    mark = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    if stat.S_ISDIR(found.st_mode):
-        return _Entry(name, path, mark, "is a folder, not a file") if name.endswith(_SUFFIXES) else None
-    if not stat.S_ISREG(found.st_mode):
-        return _Entry(name, path, mark, "is not a file")
-    return _Entry(name, path, mark)
+        return _Entry(name, path, nothing, f"cannot be read: {error.strerror or error}"), None
+    mark = (said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns)
+    if stat.S_ISDIR(said.st_mode):
+        return (_Entry(name, path, mark, "is a folder, not a file"), None) if name.endswith(_SUFFIXES) else (None, real)
+    if not stat.S_ISREG(said.st_mode):
+        return _Entry(name, path, mark, "is not a file"), None
+    return _Entry(name, path, mark), None
 
 
 def _fingerprint(folder: Path) -> object:

@@ -122,7 +122,7 @@ def test_a_big_file_is_told_and_not_read_whole(folder: Path) -> None:
 
 def test_a_folder_that_is_no_rules_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rulebook, "MOST_FILES", 4)
-    assert told(folder) == ["rules: holds more than 4 rule files (is it the right folder?)"]
+    assert told(folder) == ["rules: holds more than 4 files (is it the right folder?)"]
     monkeypatch.undo()
     monkeypatch.setattr(rulebook, "MOST_BYTES", 100)
     assert told(folder) == ["rules: holds more than 0 MiB of rule files (is it the right folder?)"]

@@ -2,7 +2,8 @@
 
 A file holds several.  ``=== a sentence`` begins one; ``--- shop.toml`` is followed by that file's text, which takes
 the place of the one in base/; ``(absent)`` takes it away, ``(bytes)`` writes bytes as Python escapes, ``(deep)``
-appends a list nested beyond all reason; ``--- problems`` is followed by the lines that must be told, in order.
+appends a list nested beyond all reason and ``(dots)`` a key of that kind; ``--- problems`` is followed by the lines
+that must be told, in order.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def read_cases(file: Path) -> Iterator[Case]:
                 files[name] = content.rstrip("\n").encode().decode("unicode_escape").encode("latin-1")
             elif how == "deep)":
                 files[name] = f"{content.rstrip()} {'[' * DEEP}{']' * DEEP}\n".encode()
+            elif how == "dots)":
+                files[name] = f"{content.rstrip()}{'a.' * 100_000}a".encode()
             else:
                 files[name] = content.encode()
         yield Case(title, files, problems)

@@ -119,6 +119,15 @@ def test_built_in_audiences(name: str, source: Source, holds: bool) -> None:
     assert audiences.named({}, name).test.facts() == {"source"}
 
 
+@pytest.mark.parametrize("key", ["segment", "all_segments"])
+def test_a_cookie_that_proves_nothing_tells_no_segments(key: str) -> None:
+    made = table({key: "city"}, spot(), LABELS, "visitor")
+    assert made is not None
+    reasons = Reasons()
+    assert made.holds(facts({"cookie": "disbelieved"}), reasons) is None
+    assert reasons == ["segments are unknown, wanted city"]
+
+
 def test_labels_are_not_checked_where_shop_toml_cannot_tell_them() -> None:
     place = spot()
     assert table({"stage": "anything"}, place, Labels(None, None), "visitor") is not None

@@ -53,6 +53,8 @@ EXAMPLES: list[tuple[str, str, dict[Path, tuple[int, int]], dict[Path, tuple[int
         {("a", "d"): (1, 22)},
     ),
     ("long strings", 'a = """\n]\n"" \\""" = 1"""""\nb = 1', {("b",): (4, 1)}, {("a",): (1, 5)}),
+    ("keys inside long strings", 'a = """\n""\nb = 2\n\\""" c = 3\n"""\nb = 1', {("b",): (6, 1)}, {("b",): (6, 5)}),
+    ("keys inside long literal strings", "a = '''\n''\nb = 2\n'''\nb = 1", {("b",): (5, 1)}, {}),
     ("long literal strings", "a = '''\nb = 2\n'' \\'''''\nc = 1", {("c",): (4, 1)}, {}),
     ("strings with marks", 'a = \'#"[{\'\nb = "\'\\"#"\nc = 1', {("b",): (2, 1), ("c",): (3, 1)}, {}),
     (
@@ -96,7 +98,7 @@ quoted = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=4).m
 key = st.one_of(bare, quoted)
 scalar = st.one_of(
     st.sampled_from(["1", "true", "1.5e3", "2026-11-01", "2026-11-01 10:00:00", "07:32:00", "'#]}'", "nan", "+1_0"]),
-    st.sampled_from(['"a"', '"\\"]"', '"""\n]\n"" x"""', "'''\n[a]\nb = 1'''", '""', "''"]),
+    st.sampled_from(['"a"', '"\\"]"', '"""\n]\n""\nab = 1\n"""', "'''\n[a]\nb = 1'''", '""', "''"]),
     quoted,
 )
 gap = st.sampled_from(["", " ", "\n", "  # ]}\n  "])

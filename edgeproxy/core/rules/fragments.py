@@ -105,9 +105,7 @@ def _choice(path: str, spot: Spot, shelf: Library, labels: Labels) -> Choice | N
         spot.tell(f"no {what} of shop.toml has a fragment {path}", "such as " + _example(path, labels))
         return None
     chosen = {labels: shelf.take(name) for labels, name in there.items()}
-    whole = {labels: one for labels, one in chosen.items() if one is not None}
-    if len(whole) < len(chosen):
-        return None  # told where the fragment is
+    whole = {labels: one for labels, one in chosen.items() if one is not None}  # the others: told where they are
     if named == {"segment"}:
         return Choice(path, {segment: one for (segment, _), one in whole.items()}, {}, {}, None)
     if named == {"stage"}:

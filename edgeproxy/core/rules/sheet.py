@@ -100,14 +100,28 @@ def sheet(name: str, data: bytes, problems: list[Problem]) -> Sheet | None:
     text = text_of(name, data, problems)
     if text is None:
         return None
+    if text.count(".") > MOST_DOTS and _DOTS.search(text):
+        problems.append(_too_deep(name))
+        return None
     try:
         values = tomllib.loads(text)
         return Sheet(name, values, places(text), problems)
     except RecursionError:
-        problems.append(Problem(Where(name), "is nested too deeply", hint="two levels are enough"))
+        problems.append(_too_deep(name))
     except ValueError as error:  # TOMLDecodeError; plain ValueError for a number of thousands of digits
         problems.append(_syntax(name, text, str(error)))
     return None
+
+
+MOST_DOTS = 64
+"""Parts of the longest key, a.b.c: tomllib takes time, and places take memory, by the square of them."""
+
+_PART = r"""(?:[\w-]++|"[^"\n]*"|'[^'\n]*')"""
+_DOTS = re.compile(rf"(?:^[ \t\[]*+|[{{,]\s*+){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MOST_DOTS}}}", re.MULTILINE)
+
+
+def _too_deep(name: str) -> Problem:
+    return Problem(Where(name), "is nested too deeply", hint="two levels are enough")
 
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
