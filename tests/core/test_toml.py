@@ -53,8 +53,8 @@ EXAMPLES: list[tuple[str, str, dict[Path, tuple[int, int]], dict[Path, tuple[int
         {("a", "d"): (1, 22)},
     ),
     ("long strings", 'a = """\n]\n"" \\""" = 1"""""\nb = 1', {("b",): (4, 1)}, {("a",): (1, 5)}),
-    ("keys inside long strings", 'a = """\n""\nb = 2\n\\""" c = 3\n"""\nb = 1', {("b",): (6, 1)}, {("b",): (6, 5)}),
-    ("keys inside long literal strings", "a = '''\n''\nb = 2\n'''\nb = 1", {("b",): (5, 1)}, {}),
+    ("keys inside long strings", 'a = """\n"" x\nb = 2\n\\""" c = 3\n"""\nb = 1', {("b",): (6, 1)}, {("b",): (6, 5)}),
+    ("keys inside long literal strings", "a = '''\n'' x\nb = 2\n'''\nb = 1", {("b",): (5, 1)}, {}),
     ("long literal strings", "a = '''\nb = 2\n'' \\'''''\nc = 1", {("c",): (4, 1)}, {}),
     ("strings with marks", 'a = \'#"[{\'\nb = "\'\\"#"\nc = 1', {("b",): (2, 1), ("c",): (3, 1)}, {}),
     (
