@@ -26,7 +26,7 @@ from html.entities import html5
 
 import turbohtml
 
-from edgeproxy.html.locate import TEXT_ONLY, Place, Source
+from edgeproxy.html.locate import TEXT_ONLY, Place, Source, outlives
 from edgeproxy.html.scan import NEWLINE_EATERS, VOID
 
 # the listed reasons
@@ -75,11 +75,18 @@ _QUIET = (
     | frozenset(("ul", "caption", "td", "th", "template"))
 )
 
+# elements that a following start tag ends (HTML, 13.1.2.4), and the ones that the parser ends besides
+_OPTIONAL = frozenset(("caption", "colgroup", "dd", "dt", "head", "li", "optgroup", "option", "p", "rb", "rp", "rt"))
+_OPTIONAL |= frozenset(
+    ("rtc", "tbody", "td", "tfoot", "th", "thead", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "button")
+)
+
 _NO_REOPENING = _TABLE_PARTS | frozenset(("html", "head", "select", "optgroup", "option"))
 _LOOK_BACK = 400  # nodes
 _HTML = turbohtml.Namespace.HTML
 _NEWLINES = (b"\r", b"\n")
 
+_BODY_END = re.compile(r"</(?:body|html)[\s/>]", re.IGNORECASE)
 _HALF_REFERENCE = re.compile(r"&(?:#[xX]?[0-9a-fA-F]*|[0-9A-Za-z]*)$")
 _LONGEST_REFERENCE = max(map(len, html5)) + 1
 
@@ -107,11 +114,16 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
     if html and element.tag in ("html", "frameset", "frame"):
         reason = ALWAYS_THERE if element.tag == "html" else FRAMES
         return Judgement(outer=reason, inner=reason, children=reason, tag=_tag(source, element, at))
+    reason = "" if source.body_element is not None else FRAMES
     end = at.end
-    if end is None or end < at.start_tag_end:
-        return Judgement(outer=NO_END, inner=NO_END, children=NO_END, tag=_tag(source, element, at))
-    nested = _written(source, element, at.start, end)
-    doubts = [] if nested else [MIXED]
+    if end is None or end < at.start_tag_end or not _closable(element, at):
+        reason = reason or NO_END
+    if reason or end is None:
+        return Judgement(outer=reason, inner=reason, children=reason, tag=_tag(source, element, at))
+    nested = _written(source, element, at.start, end, closed=not at.unclosed_inside)
+    if nested and (at.unclosed_inside or not at.closed):
+        nested = not _in_foreign(element) and (at.closed or _ends_rightly(source, element))
+    doubts = [] if nested and not outlives(source, element) else [MIXED]
     outer = inner = ""
     if html and element.tag in ("head", "body"):
         outer = ALWAYS_THERE
@@ -121,6 +133,8 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
     reopens = tuple(leaks(source, element.previous_sibling, element.parent))
     if at.inner_end is not None and element.tag not in TEXT_ONLY:
         inner = HALF if _half(source.text, at.inner_end) else ""
+        if element.tag == "body" and _BODY_END.search(source.text, _behind(source, element, inside=True), at.inner_end):
+            inner = BEHIND_BODY
         reopens += tuple(leaks(source, _last(element), element, stop=element))
     if html and element.tag in FORMATTING and not at.closed:
         reopens += (element.tag,)
@@ -209,8 +223,10 @@ def _start(source: Source, element: turbohtml.Element) -> int | None:
     return location.start_tag.start_offset if location is not None else None
 
 
-def _written(source: Source, element: turbohtml.Element, start: int, end: int) -> bool:
+def _written(source: Source, element: turbohtml.Element, start: int, end: int, *, closed: bool = True) -> bool:
     """Whether the element's subtree, each tag as the source has it, is the source between two offsets.
+
+    ``closed``: nothing in it is left open at its end (of interest for body).
 
     Text with character references comes back with other ones, so both sides are compared with all of them decoded
     but ``&lt;``, lest text pass for a tag.
@@ -218,13 +234,13 @@ def _written(source: Source, element: turbohtml.Element, start: int, end: int) -
     written, there = element.to_source(), source.text[start:end]
     if written == there:
         return True
-    if element.tag == "body":  # what stands behind </body> lands in it: harmless where it is blank
+    if element.tag == "body":  # what stands behind </body> lands in it, or in what is open: harmless only if blank
         there = there.removesuffix(source.text[source.content_end : end])
         written, rest = written[: len(there)], written[len(there) :]
         if written == there:
-            return rest.removesuffix("</body>").isspace() or rest in ("", "</body>")
-        written = (written + rest).removesuffix("</body>").rstrip()
-        there = there.rstrip()
+            return rest in ("", "</body>") or (closed and rest.removesuffix("</body>").isspace())
+        written, there = (written + rest).removesuffix("</body>"), there.removesuffix("</body>")
+        written, there = (written.rstrip(), there.rstrip()) if closed else (written, there)
     return _same(written, there)
 
 
@@ -235,7 +251,10 @@ def _same(written: str, there: str) -> bool:
 
 
 def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
-    if element.tag == "selectedcontent":
+    mirror = source.document.select_one("selectedcontent")
+    if mirror is not None and any(
+        isinstance(node, turbohtml.Element) and node.tag == "select" for node in element.ancestors
+    ):
         yield MIRRORED
     parent = element.parent
     if isinstance(parent, turbohtml.Element):
@@ -249,21 +268,106 @@ def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: in
             closing = around.end_tag
             if at.start < around.start_tag.end_offset or (closing is not None and end > closing.start_offset):
                 yield MISPLACED
-    if at.start >= source.content_end:
-        yield BEHIND_BODY
+    if _holds_frames_off(source, element, at.start):
+        yield FRAMES
     if any(start < at.start < stop for start, stop in source.tables):
-        tables = {_start(source, node) for node in element.ancestors if isinstance(node, turbohtml.Element)}
-        if any(start < at.start < stop and start not in tables for start, stop in source.tables):
-            yield OUT_OF_TABLE
-    if at.unclosed_before:
-        before = element.previous_sibling
-        start = _start(source, before) if isinstance(before, turbohtml.Element) else None
-        if not isinstance(before, turbohtml.Element) or start is None or not _written(source, before, start, at.start):
-            yield MIXED
+        yield from _in_table(source, element, at, end)
+    if at.unclosed_before and not _open_till(source, element, at.start):
+        yield MIXED
+
+
+def _behind(source: Source, element: turbohtml.Element, *, inside: bool) -> int:
+    """Where the last tag before an element (or before its end) ended that left something in the tree; 0: unknown."""
+    node = _last(element) if inside else element.previous_sibling
+    while node is not None and not isinstance(node, turbohtml.Element):
+        node = node.previous_sibling
+    if node is not None:
+        location = source.location(node)
+        if location is None:
+            return 0
+        if node.namespace is not _HTML:
+            return location.start_tag.start_offset  # it may hold a </body> that counts and leaves no trace
+        return (location.end_tag or location.start_tag).end_offset
+    parent = element if inside else element.parent
+    location = source.location(parent) if isinstance(parent, turbohtml.Element) else None
+    return location.start_tag.end_offset if location is not None else 0
+
+
+def _holds_frames_off(source: Source, element: turbohtml.Element, start: int) -> bool:
+    """Whether a stray ``<frameset>`` further on would take the page over if the element were not there.
+
+    Most elements forbid that (HTML, 13.2.6.4.7, "frameset-ok"); any before this one will do.
+    """
+    for tag in ("img", "li", "br", "button", "table", "hr"):
+        first = source.document.select_one(tag)
+        if first is not None and (_start(source, first) or start) < start:
+            return False
+    return source.has_frameset
+
+
+def _in_table(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
+    """What stands in a table but not in a cell is moved before the table; whatever is left open there stays open."""
+    above = [node for node in element.ancestors if isinstance(node, turbohtml.Element)]
+    starts = {_start(source, node) for node in above}
+    if any(start < at.start < stop and start not in starts for start, stop in source.tables):
+        yield OUT_OF_TABLE
+    if above[0].tag not in _TABLE_PARTS:
+        return
+    text = source.text
+    before, behind = text[text.rfind(">", 0, at.start) + 1 : at.start], text[end : text.find("<", end)]
+    if before.strip() or behind.strip():
+        yield OUT_OF_TABLE  # blank text next to other text goes where that goes
+    table = next((node for node in above if node.tag == "table"), None)
+    begin = _start(source, table) if table is not None else None
+    node = table.previous_sibling if table is not None else None
+    while node is not None and not isinstance(node, turbohtml.Element):
+        node = node.previous_sibling
+    if begin is None or (node is not None and (_start(source, node) or begin) >= begin):
+        yield OUT_OF_TABLE
+
+
+def _open_till(source: Source, element: turbohtml.Element, start: int) -> bool:
+    """Whether the element before is open till this one's start tag ends it, and not any longer."""
+    before = element.previous_sibling
+    begin = _start(source, before) if isinstance(before, turbohtml.Element) else None
+    if not isinstance(before, turbohtml.Element) or begin is None or _in_foreign(element):
+        return False
+    return before.tag in _OPTIONAL and _written(source, before, begin, start)
+
+
+def _ends_rightly(source: Source, element: turbohtml.Element) -> bool:
+    """Whether what stands at an unclosed element's end can be what ended it."""
+    node: turbohtml.Node = element
+    while isinstance(node, turbohtml.Element):
+        if node.next_sibling is not None:
+            return node.tag in _OPTIONAL
+        parent = node.parent
+        if isinstance(parent, turbohtml.Element) and source.end_tag(parent) is not None:
+            return parent.tag not in FORMATTING
+        if parent is None or isinstance(parent, turbohtml.Document):
+            return True
+        node = parent
+    return False
+
+
+def _in_foreign(element: turbohtml.Element) -> bool:
+    """HTML reads what is left open in SVG and MathML in ways of its own."""
+    if element.namespace is not _HTML:
+        return True
+    return any(node.namespace is not _HTML for node in element.ancestors if isinstance(node, turbohtml.Element))
+
+
+def _closable(element: turbohtml.Element, at: Place) -> bool:
+    """Whether end tags can be written for all that is left open in it, and before it."""
+    if not at.closed and (element.tag == "template" or element.tag in TEXT_ONLY):
+        return False
+    return not any(tag == "template" or tag in TEXT_ONLY for tag in (*at.unclosed_inside, *at.unclosed_before))
 
 
 def _seam(source: Source, element: turbohtml.Element, at: Place, end: int) -> str:
     """What would grow together, wrongly, where the element is cut out or something is put beside it."""
+    if _BODY_END.search(source.text, _behind(source, element, inside=False), at.start):
+        return BEHIND_BODY
     if _half(source.text, at.start) or (not at.closed and _half(source.text, end)):
         return HALF
     parent = element.parent
@@ -296,12 +400,19 @@ def _children(source: Source, element: turbohtml.Element, start: int, end: int) 
             return NO_TAG
         if _half(source.text, begin):
             return HALF
-        if child.tag in FORMATTING and child.namespace is _HTML and source.end_tag(child) is None:
-            return LEAKS
+        if source.end_tag(child) is None and child.tag not in VOID:
+            if child.namespace is not _HTML:
+                continue
+            if child.tag in FORMATTING:
+                return LEAKS
+            if not _ends_rightly(source, child):
+                return MIXED
         if child.children and child.tag not in TEXT_ONLY and any(leaks(source, _last(child), child, stop=child)):
             return LEAKS
     if source.open_forms and any(start < form < end for form in source.open_forms):
         return OPEN_FORM
+    if element.tag in NEWLINE_EATERS and element.children and isinstance(element.children[0], turbohtml.Element):
+        return NEWLINE
     return ""
 
 

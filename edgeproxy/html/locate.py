@@ -25,6 +25,7 @@ TEXT_ONLY = RAW_TEXT | RCDATA
 """Elements whose content is text and never markup."""
 
 _HTML = turbohtml.Namespace.HTML
+_IMPLIED_ENDS = frozenset(("dd", "dt", "li", "optgroup", "option", "p", "rb", "rp", "rt", "rtc"))
 
 
 class Source:
@@ -60,6 +61,11 @@ class Source:
             if tag is not None:
                 return tag.start_offset
         return len(self.text)
+
+    @cached_property
+    def has_frameset(self) -> bool:
+        """Whether the text says ``<frameset`` anywhere, be it ignored."""
+        return "<frameset" in self.text.lower()
 
     @cached_property
     def tables(self) -> tuple[tuple[int, int], ...]:
@@ -116,10 +122,22 @@ def place(source: Source, element: turbohtml.Element) -> Place | None:
 def unclosed(source: Source, node: turbohtml.Node | None) -> tuple[str, ...]:
     """Tags of what is still open where ``node`` ends, outermost first: the node itself and its last descendants."""
     tags: list[str] = []
-    while isinstance(node, turbohtml.Element) and _unclosed(source, node):
+    while isinstance(node, turbohtml.Element):
+        if not _unclosed(source, node):
+            return (*tags, *outlives(source, node))
         tags.append(node.tag)
         node = node.children[-1] if node.children else None
     return tuple(tags)
+
+
+def outlives(source: Source, element: turbohtml.Element) -> tuple[str, ...]:
+    """What stays open behind an element's end tag: ``</form>`` ends the form alone (HTML, 13.2.6.4.7)."""
+    if element.tag != "form" or element.namespace is not _HTML or not element.children:
+        return ()
+    tags = unclosed(source, element.children[-1])
+    while tags and tags[-1] in _IMPLIED_ENDS:
+        tags = tags[:-1]
+    return tags
 
 
 def end_of(source: Source, element: turbohtml.Element) -> int | None:

@@ -90,6 +90,8 @@ class Survey:
         trouble = "" if element.tag in _IMPLIED and children else hazards.NO_TAG
         if element.tag in hazards.FORMATTING:
             trouble = hazards.COPY
+        elif element.tag == "html":
+            trouble = hazards.ALWAYS_THERE
         return Element(
             tag=element.tag,
             start=start,
