@@ -1,0 +1,196 @@
+"""The access log: one line for each request, written beside the event loop.
+
+Here: ``Served`` (what is known of an answered request), its two line formats, and a writer that neither blocks nor
+raises.  Not here: counting (``journal``).  A line holds no query, no cookie, no token: the path ends at its ``?``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final, NamedTuple, TextIO
+
+__all__ = ["LogWriter", "Served", "as_json", "as_text", "shortened"]
+
+
+class Served(NamedTuple):
+    """One request and what came of it.  Durations are in milliseconds; names and sentences are text from anywhere."""
+
+    at: float  # when it began, seconds since the epoch
+    method: str
+    host: str  # as the visitor named it
+    path: str  # raw, before "?", one character a byte
+    status: int  # 0: the connection closed without an answer
+    bytes: int = 0  # of the body, as they left
+    lane: str = "pass"  # "pass", "private", "shared"; "refused": it went nowhere; "own": an address of ours
+    why: str = ""  # of the lane
+    total_ms: float = 0.0
+    origin_ms: float = 0.0  # of it, waiting for the shop
+    edge_ms: float = 0.0  # of it, our own work
+    request_id: str = ""
+    client: str = ""  # the visitor's address
+    source: str = ""  # where stage and segments came from: ``core.model.Source``'s words; "": nobody looked
+    applied: tuple[str, ...] = ()  # experiences that changed the page
+    outcomes: Mapping[str, int] = {}  # what became of the edits: "placed", "shadowed", "refused"
+    failed: tuple[tuple[str, str], ...] = ()  # slots that stayed the shop's own, and why
+    preview: bool = False  # somebody looked as somebody else: logged, never counted
+    problem: str = ""
+    fault: bool = False  # something of ours failed
+    cut: bool = False  # the answer was broken off
+
+
+def as_text(served: Served, *, short: bool = True) -> str:
+    """One line for people."""
+    parts = [
+        _moment(served.at),
+        (shortened(served.client) if short else served.client) or "-",
+        f'"{served.method} {_printable(served.host)}{_printable(served.path)}"',
+        str(served.status),
+        f"{served.bytes}B",
+        served.lane,
+        f"{served.total_ms:.1f}ms",
+    ]
+    if served.origin_ms:
+        parts.append(f"shop={served.origin_ms:.1f}ms")
+    if served.edge_ms:
+        parts.append(f"edge={served.edge_ms:.1f}ms")
+    if served.source:
+        parts.append(f"visitor={_quoted(served.source)}")
+    if served.applied:
+        parts.append("applied=" + ",".join(map(_printable, served.applied)))
+    parts += [f"{name}={number}" for name, number in served.outcomes.items()]
+    if served.failed:
+        parts.append("left=" + ",".join(_printable(slot) for slot, _ in served.failed))
+    parts += [name for name in ("preview", "fault", "cut") if getattr(served, name)]
+    if served.request_id:
+        parts.append(f"id={served.request_id}")
+    if served.why:
+        parts.append(f"why={_quoted(served.why)}")
+    if served.problem:
+        parts.append(f"problem={_quoted(served.problem)}")
+    return " ".join(parts) + "\n"
+
+
+def as_json(served: Served, *, short: bool = True) -> str:
+    """One line for machines; what is empty is left out."""
+    fields = served._asdict()
+    fields["at"] = _moment(served.at)
+    fields["client"] = shortened(served.client) if short else served.client
+    fields["path"] = _printable(served.path)
+    fields["host"] = _printable(served.host)
+    fields["failed"] = [{"slot": slot, "why": why} for slot, why in served.failed]
+    for name in ("total_ms", "origin_ms", "edge_ms"):
+        fields[name] = round(fields[name], 3)
+    always = ("at", "method", "path", "status", "bytes", "lane", "total_ms")
+    return json.dumps({name: value for name, value in fields.items() if value or name in always}) + "\n"
+
+
+@lru_cache(4096)
+def shortened(address: str) -> str:
+    """The network that an address is in (/24, or /48 of IPv6), which names no household; text that is none as "?"."""
+    if not address:
+        return ""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "?"
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return str(ip_network((found, 24 if found.version == 4 else 48), strict=False).network_address)
+
+
+@lru_cache(64)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _moment(at: float) -> str:
+    whole = int(at)
+    return f"{_second(whole)}.{int((at - whole) * 1000):03}Z"
+
+
+def _printable(text: str) -> str:
+    """ASCII without spaces, quotes and controls: a terminal shows it and obeys nothing in it."""
+    if text.isascii() and text.isprintable() and '"' not in text and " " not in text:
+        return text
+    return "".join(c if "!" <= c <= "~" and c != '"' else "".join(f"%{byte:02X}" for byte in _bytes(c)) for c in text)
+
+
+def _bytes(character: str) -> bytes:
+    return character.encode("latin-1" if character <= "\xff" else "utf-8", "replace")
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text) if not text.isalnum() or not text.isascii() else text
+
+
+class LogWriter:
+    """Writes records to a stream from a thread of its own, which comes with the work and leaves with it.
+
+    ``put`` costs an append.  A stream that does not take what is written costs lines (``dropped``), never time.
+    """
+
+    MOST: Final = 20_000  # records that wait
+    PAUSE: Final = 0.1  # seconds between two writes
+    QUIET: Final = 50  # pauses without work, then the thread leaves
+
+    def __init__(self, stream: TextIO, line: Callable[[Served], str]) -> None:
+        self.dropped = 0
+        self._stream = stream
+        self._line = line
+        self._waiting: deque[Served] = deque()
+        self._writing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def put(self, served: Served) -> None:
+        """Take a record; never blocks, never raises."""
+        if len(self._waiting) >= self.MOST:
+            self.dropped += 1
+            return
+        self._waiting.append(served)
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="access log", daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:  # no thread to be had now: the next record asks again
+                self._thread = None
+
+    def flush(self) -> None:
+        """Write what waits, here and now."""
+        with self._writing:
+            batch: list[Served] = []
+            while self._waiting:
+                batch.append(self._waiting.popleft())
+            if not batch:
+                return
+            try:
+                self._stream.write("".join(map(self._line, batch)))
+                self._stream.flush()
+            except (OSError, ValueError):  # a closed pipe, a full disk
+                self.dropped += len(batch)
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Let the thread write what waits, but not for longer than ``seconds``."""
+        self._closed.set()
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        if thread is None or not thread.is_alive():
+            self.flush()
+
+    def _run(self) -> None:
+        quiet = 0
+        while not self._closed.wait(self.PAUSE):
+            quiet = 0 if self._waiting else quiet + 1
+            self.flush()
+            if quiet > self.QUIET:
+                break
+        self._thread = None
+        self.flush()  # what came between the last look and this line

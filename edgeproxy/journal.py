@@ -1,0 +1,156 @@
+"""What happened: one record a request → a line in the access log, and counters.
+
+Here: what is counted, under which names.  Not here: how (``counters``), and lines (``accesslog``).  Previews are
+logged and never counted.  Nothing here blocks or raises: a journal that fails must not fail a page.
+Called by ``proxy`` once per request, by the guard for what it refuses, and by whoever loads rules.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import Final, Protocol, TextIO
+
+from edgeproxy import __version__
+from edgeproxy.accesslog import LogWriter, Served, as_json, as_text
+from edgeproxy.core.model import RuleBook
+from edgeproxy.counters import CONTENT_TYPE, Counters
+from edgeproxy.settings import Settings
+
+__all__ = ["CONTENT_TYPE", "Journal", "Refused", "Served"]
+
+_log = logging.getLogger("edgeproxy")
+
+_NUMBERS: Final = re.compile(r"[0-9]+")
+_CLASSES: Final = {n: f"{n}xx" for n in range(1, 10)}
+
+
+class Refused(Protocol):
+    """What the guard says of a request that it turned away (``server.head.Refused``)."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def why(self) -> str: ...
+    @property
+    def limit(self) -> str: ...
+
+
+class Journal:
+    """Log and counters of one process."""
+
+    def __init__(
+        self, settings: Settings, *, stream: TextIO | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        """``stream`` is where the access log goes (left out: standard output)."""
+        line = as_json if settings.log == "json" else as_text
+        short = settings.log_addresses != "full"
+        self.log = LogWriter(stream or sys.stdout, functools.partial(line, short=short))
+        self._clock = clock
+        self._version = ""
+        self._live = False
+        self.counters = counters = Counters()
+        count, measure = counters.counter, counters.histogram
+        self.requests = count("edgeproxy_requests_total", "Requests answered", "lane", "status")
+        self.bytes = count("edgeproxy_response_bytes_total", "Bytes of bodies sent", "lane")
+        self.seconds = measure("edgeproxy_request_seconds", "From a request's head to its answer's end", "lane")
+        self.origin_seconds = measure("edgeproxy_origin_seconds", "Of it, waiting for the shop", "lane")
+        self.edge_seconds = measure("edgeproxy_edge_seconds", "Of it, our own work", "lane")
+        self.applied = count("edgeproxy_experiences_applied_total", "Pages that an experience changed", "experience")
+        self.edits = count("edgeproxy_edits_total", "What became of edits", "outcome")
+        self.failed = count("edgeproxy_slots_failed_total", "Slots left alone on a page", "slot", "reason")
+        self.distrusted_slots = count("edgeproxy_slots_distrusted_total", "Slots that failed verification", "slot")
+        self.visitors = count("edgeproxy_visitors_total", "Requests by where the visitor's labels came from", "source")
+        self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit", "status", "limit")
+        self.faults = count("edgeproxy_faults_total", "Failures of our own")
+        self.cuts = count("edgeproxy_cuts_total", "Answers broken off after their head")
+        self.loads = count("edgeproxy_rules_loads_total", "Times that the rules were read", "result")
+        counters.gauge("edgeproxy_info", "What runs", lambda: {(__version__,): 1}, "version")
+        counters.gauge("edgeproxy_rules_info", "The live rules", lambda: {(self._version,): 1}, "version")
+        counters.gauge("edgeproxy_rules_good", "1 when the rules on disk are live", lambda: {(): float(self._live)})
+        counters.gauge("edgeproxy_log_lines_dropped", "Lines that the log did not take", lambda: {(): self.log.dropped})
+
+    def served(self, served: Served) -> None:
+        """A request has been answered, or its connection is gone."""
+        try:
+            self.log.put(served)
+            if not served.preview:
+                self._count(served)
+            elif served.fault:
+                self.faults.add()
+        except Exception:
+            _log.exception("keeping the journal")
+
+    def refused(self, refused: Refused, address: str, request_id: str) -> None:
+        """The guard has turned a request away; without a request id it closed the connection without an answer."""
+        try:
+            self.refusals.add(str(refused.status), refused.limit or "malformed")
+            if request_id:
+                self.log.put(
+                    Served(
+                        at=self._clock(),
+                        method="-",
+                        host="-",
+                        path="",
+                        status=refused.status,
+                        lane="refused",
+                        why=refused.why,
+                        request_id=request_id,
+                        client=address,
+                    )
+                )
+        except Exception:
+            _log.exception("keeping the journal")
+
+    def fault(self, problem: BaseException) -> None:
+        """Something of ours failed where nobody else tells of it: traceback and counter."""
+        self.faults.add()
+        _log.error("a fault of ours", exc_info=problem)
+
+    def rules(self, book: RuleBook | None, *, ok: bool) -> None:
+        """The rules were read: ``book`` is the live one now, ``ok`` whether what is on disk is it."""
+        self.loads.add("live" if ok else "refused")
+        self._live = ok
+        self._version = "" if book is None else book.version
+
+    def distrusted(self, slot: str, path: str, why: str) -> None:
+        """Verification found that a slot's range is not what the page's tree says."""
+        self.distrusted_slots.add(slot)
+        _log.warning("slot %s on %s is left alone: %s", slot, path, why)
+
+    def metrics(self) -> bytes:
+        """The text for Prometheus, of type ``CONTENT_TYPE``."""
+        return self.counters.text()
+
+    def close(self) -> None:
+        """Write what waits."""
+        self.log.close()
+
+    def _count(self, served: Served) -> None:
+        lane = served.lane
+        self.requests.add(lane, _CLASSES.get(served.status // 100, "none"))
+        if lane == "refused":
+            self.refusals.add(str(served.status), served.why)
+        self.bytes.add(lane, by=served.bytes)
+        self.seconds.observe(served.total_ms / 1000, lane)
+        if served.origin_ms:
+            self.origin_seconds.observe(served.origin_ms / 1000, lane)
+        if served.edge_ms:
+            self.edge_seconds.observe(served.edge_ms / 1000, lane)
+        if served.source:
+            self.visitors.add(served.source)
+        for name in served.applied:
+            self.applied.add(name)
+        for outcome, number in served.outcomes.items():
+            self.edits.add(outcome, by=number)
+        for slot, why in served.failed:
+            # Reasons are sentences with numbers in them: one series each would be a series a page.
+            self.failed.add(slot, _NUMBERS.sub("N", why)[:80])
+        if served.fault:
+            self.faults.add()
+        if served.cut:
+            self.cuts.add()

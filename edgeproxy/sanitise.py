@@ -1,0 +1,447 @@
+"""One pass over a request's head, before anything is forwarded: → ``Forwardable`` | ``Refusal``.
+
+Here: which methods and hosts are served, which header lines reach the shop, what is written anew.  Not here: the
+connection (``server``), our own flags in the query (``core.preview``), the body.  Called once per request by the
+proxy, before anything else; what it refuses is never forwarded, and nothing that it cuts can come back.
+
+What happens to a header line is looked up in one table (``_TABLE``); a name that is not in it passes when it is made
+of letters, digits and hyphens, since shops behind CGI and WSGI read other characters as hyphens (``X_Forwarded_For``,
+``X.Forwarded.For``).
+
+Who is believed: ``trust`` names the proxies in front.  From anybody else every header by which a proxy speaks of the
+visitor is dropped, and so are the ones that overwrite the path (``X-Original-URL``), which a shop's framework may
+obey: the rules and the caches judge the path that stands in the request.
+
+The path is never normalised or re-encoded: ``/%2e%2e/``, ``//`` and bytes that are not UTF-8 reach the shop as they
+came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from random import getrandbits
+from typing import Any, Final, NamedTuple
+
+from edgeproxy import values
+from edgeproxy.core.cookies import without
+from edgeproxy.core.model import RawHeaders
+from edgeproxy.settings import METHODS, Settings
+from edgeproxy.values import Network
+
+__all__ = ["OWN_COOKIES", "Forwardable", "Refusal", "Sanitiser", "new_request_id"]
+
+OWN_COOKIES: Final = (b"edge_preview", b"edge_state")
+"""Cookies of ours that never reach the shop; ``edge_visitor`` does, since the shop may have set it."""
+
+HOPS: Final = 20  # proxies in a row that are looked at
+LOOPS: Final = 4  # times that a request may pass through us
+
+
+class Forwardable(NamedTuple):
+    """A request that may go to the shop."""
+
+    method: str
+    target: bytes  # path and query exactly as they came
+    headers: RawHeaders  # for the shop: Host first, names lower-case, Content-Length where the request has one
+    host: str  # the visitor's Host, lower-case, with its port if it names one
+    scheme: str  # of the visitor's own connection: "http" or "https"
+    client: str  # the visitor's address, "" when there is none
+    request_id: str
+    length: int | None = None  # of the body, as announced; None: none announced
+    chunked: bool = False  # the body comes without a length
+    trusted: bool = False  # the peer is a proxy in front of us
+    forwarded: bool = False  # somebody in front has put headers of its own on it
+    country: str | None = None  # as a trusted proxy tells it, upper-case
+
+
+class Refusal(NamedTuple):
+    """A request that goes nowhere: the status of our answer, and the reason for the log."""
+
+    status: int
+    why: str
+    request_id: str
+
+
+class _Peer(NamedTuple):
+    """What the other end of the connection is."""
+
+    address: str
+    trusted: bool
+    line: tuple[bytes, bytes]  # its X-Forwarded-For
+
+
+# What becomes of a header line (plain numbers: looking up an enum's member costs as much as the whole line).
+_PASS: Final = 0
+_DROP: Final = 1  # of this connection, or ours
+_HOST: Final = 2
+_COOKIE: Final = 3
+_CONNECTION: Final = 4
+_LENGTH: Final = 5
+_CODING: Final = 6
+_VIA: Final = 7
+_REQUEST_ID: Final = 8
+_NAMED: Final = 9  # this and what follows is believed from trusted proxies only
+_FOR: Final = 10
+_PROTO: Final = 11
+_FORWARDED_HOST: Final = 12
+_FORWARDED: Final = 13
+_COUNTRY: Final = 14
+
+
+def _table(rows: Mapping[int, str]) -> dict[bytes, int]:
+    return {name.encode(): do for do, names in rows.items() for name in names.split()}
+
+
+_TABLE: Final = _table(
+    {
+        # What browsers send with every page: listed so that they need no further look.
+        _PASS: """accept accept-encoding accept-language authorization cache-control content-type dnt from
+            if-match if-modified-since if-none-match if-range if-unmodified-since origin pragma priority purpose range
+            referer save-data sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest sec-fetch-mode
+            sec-fetch-site sec-fetch-user sec-gpc sec-purpose upgrade-insecure-requests user-agent x-requested-with""",
+        # RFC 9110, 7.6.1 and 11.7: they belong to one connection.  Expect: the server has answered it.
+        # Proxy: CGI programs take it for the setting HTTP_PROXY ("httpoxy").
+        _DROP: """expect http2-settings keep-alive proxy proxy-authenticate proxy-authorization proxy-connection
+            te trailer upgrade""",
+        _HOST: "host",
+        _COOKIE: "cookie",
+        _CONNECTION: "connection",
+        _LENGTH: "content-length",
+        _CODING: "transfer-encoding",
+        _NAMED: """cf-connecting-ip cf-connecting-ipv6 fastly-client-ip front-end-https true-client-ip
+            x-client-ip x-cluster-client-ip x-host x-original-host x-original-url x-originating-ip x-real-ip
+            x-remote-addr x-remote-ip x-rewrite-url x-url-scheme""",
+        _FOR: "x-forwarded-for",
+        _PROTO: "x-forwarded-proto",
+        _FORWARDED_HOST: "x-forwarded-host",
+        _FORWARDED: "forwarded",
+        _VIA: "via",
+        _REQUEST_ID: "x-request-id",
+    }
+)
+
+_PLAIN: Final = re.compile(rb"(?!edge-|x-forwarded-)[a-z0-9-]+").fullmatch
+_TARGET: Final = re.compile(rb"/[^\x00-\x20\x7f#]*").fullmatch
+_HOST_VALUE: Final = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?").fullmatch
+_ID_VALUE: Final = re.compile(rb"[A-Za-z0-9._:=/+@-]{1,200}").fullmatch
+_FOR_PART: Final = re.compile(rb'(?:^|[;,\s])for="?([^;,"\s]+)', re.IGNORECASE)
+_PROTO_PART: Final = re.compile(rb'(?:^|[;,\s])proto="?(https?)(?![a-z])', re.IGNORECASE)
+
+# Nominating one of these in Connection would take it away from the shop (RFC 9110, 7.6.1 names the risk).
+_KEPT: Final = frozenset(
+    {b"host", b"cookie", b"authorization", b"content-length", b"content-type", b"transfer-encoding"}
+)
+_USUAL_CONNECTIONS: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
+_NO_HOST: Final = (b"host", b"")
+_PROTO_LINES: Final = {scheme: (b"x-forwarded-proto", scheme.encode()) for scheme in ("http", "https")}
+
+
+def new_request_id() -> str:
+    """16 hex digits; unique enough to find a line in a log, and no secret."""
+    return f"{getrandbits(64):016x}"
+
+
+@lru_cache(4096)
+def host_name(value: bytes) -> str | None:
+    """The name in a Host value, lower-case, without its port; None for what is no host (RFC 9110, 7.2)."""
+    match = _HOST_VALUE(value)
+    if match is None:
+        return None
+    name, port = match[1], match[2]
+    if port is not None and not 0 < int(port) < 65536:
+        return None
+    if name[:1] == b"[":
+        return name.decode().lower() if values.is_ip(name.decode()) else None
+    return name.decode().lower() if b".." not in name and name[:1] != b"." else None
+
+
+class Sanitiser:
+    """The policy of one listener, made once from ``Settings``; holds no request."""
+
+    def __init__(
+        self,
+        *,
+        hosts: Sequence[str] = (),
+        trust: Sequence[Network] = (),
+        methods: Iterable[str] = METHODS,
+        origin: str = "http://shop.invalid",
+        origin_host: str | None = None,
+        country_header: str | None = None,
+        via: str = "edgeproxy",
+    ) -> None:
+        self.methods = frozenset(methods) - {"CONNECT", "TRACE"}
+        self._trust = tuple(trust)
+        self._names = frozenset(name for name in hosts if not name.startswith("*."))
+        self._below = tuple(name[1:] for name in hosts if name.startswith("*."))
+        self._table = dict(_TABLE)
+        if country_header:
+            self._table[country_header.encode()] = _COUNTRY
+        self._sent_host = (b"host", origin_host.encode()) if origin_host else None
+        named = next((name for name in hosts if not name.startswith("*.")), origin.partition("://")[2])
+        self._default_host = named.encode()
+        self._via = b"1.1 " + via.encode() if via else b""
+        self._via_line = (b"via", self._via)
+        # Both are asked with what visitors choose: bounded, and what they hold is short.
+        self._peer = lru_cache(4096)(self._look_at_peer)
+        self._host = lru_cache(1024)(self._look_at_host)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Sanitiser:
+        """The policy that the settings ask for."""
+        return cls(
+            hosts=settings.hosts,
+            trust=settings.trust,
+            methods=settings.methods,
+            origin=settings.origin,
+            origin_host=settings.origin_host,
+            country_header=settings.country_header,
+            via=settings.via,
+        )
+
+    def trusts(self, address: str) -> bool:
+        """True when a proxy at this address is believed."""
+        return self._peer(address).trusted
+
+    def scope(self, scope: Mapping[str, Any]) -> Forwardable | Refusal:
+        """The same for an ASGI scope; the exact target comes from the server's extension, else it is put together."""
+        extension = scope.get("extensions", {}).get("edgeproxy.target")
+        if extension is not None:
+            target = extension["target"]
+        else:
+            target = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
+            if scope["query_string"]:
+                target = target + b"?" + scope["query_string"]
+        client = scope.get("client")
+        return self.head(
+            scope["method"],
+            target,
+            scope["http_version"],
+            scope["headers"],
+            client[0] if client else "",
+            scope["scheme"],
+        )
+
+    def head(
+        self,
+        method: str,
+        target: bytes,
+        version: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        peer: str,
+        scheme: str,
+    ) -> Forwardable | Refusal:
+        """Judge a head and make what the shop is sent of it.
+
+        ``version`` is "1.0" or "1.1"; ``headers`` have lower-case names; ``peer`` is the other end's address.
+        """
+        get = self._table.get
+        who = self._peer(peer)
+        trusted = who.trusted
+        kept: list[tuple[bytes, bytes]] = [_NO_HOST]
+        keep = kept.append
+        host: bytes | None = None
+        length: int | None = None
+        request_id = ""
+        why = ""
+        country: str | None = None
+        chunked = forwarded = False
+        nominated: frozenset[bytes] = frozenset()
+        chain: list[bytes] | None = None
+        via: list[bytes] | None = None
+        told: dict[int, bytes] | None = None  # what a trusted proxy says of the visitor
+
+        for line in headers:
+            do = get(line[0])
+            if do == _PASS:
+                keep(line)
+            elif do is None:
+                name = line[0]
+                if _PLAIN(name):
+                    keep(line)
+                elif name.startswith(b"x-forwarded-"):
+                    forwarded = True
+                    if trusted:
+                        keep(line)
+            elif do == _HOST:
+                if host is not None:
+                    why = "more than one Host"
+                host = line[1]
+            elif do == _COOKIE:
+                value = line[1]
+                if b"edge_s" in value or b"edge_p" in value:
+                    rest = without(value, OWN_COOKIES)
+                    if rest:
+                        keep(line if rest is value else (b"cookie", rest))
+                else:
+                    keep(line)
+            elif do == _CONNECTION:
+                if line[1] not in _USUAL_CONNECTIONS:
+                    nominated |= {part.strip().lower() for part in line[1].split(b",")}
+            elif do == _LENGTH:
+                if length is not None or not line[1].isdigit() or len(line[1]) > 18:
+                    why = "no single Content-Length"
+                else:
+                    length = int(line[1])
+            elif do == _CODING:
+                if chunked or line[1].lower() != b"chunked" or version == "1.0":
+                    why = "a Transfer-Encoding other than chunked"
+                chunked = True
+            elif do == _VIA:
+                forwarded = True
+                via = [*(via or ()), line[1]]
+            elif do == _REQUEST_ID:
+                if trusted and _ID_VALUE(line[1]):
+                    request_id = line[1].decode()
+            elif do >= _NAMED:
+                if do != _COUNTRY:
+                    forwarded = True
+                if not trusted:
+                    continue
+                if do == _FOR:
+                    chain = [*(chain or ()), *line[1].split(b",")]
+                elif do == _NAMED:
+                    keep(line)
+                elif do == _COUNTRY:
+                    value = line[1]
+                    if len(value) == 2 and value.isalpha() and value.isascii():
+                        country = value.decode().upper()
+                        keep(line)
+                else:
+                    told = told or {}
+                    told[do] = told[do] + b"," + line[1] if do == _FORWARDED and do in told else line[1]
+
+        request_id = request_id or new_request_id()
+        if length is not None and chunked:
+            why = "Content-Length beside Transfer-Encoding"
+        if why:
+            return Refusal(400, why, request_id)
+        if method not in self.methods:
+            return Refusal(405, "a method that is not served", request_id)
+        if not _TARGET(target):
+            return Refusal(400, "a target that is no path", request_id)
+        if host is None:
+            if version != "1.0":
+                return Refusal(400, "no Host", request_id)
+            host = self._default_host
+        name_and_trouble = self._host(host)
+        if name_and_trouble[1]:
+            return Refusal(name_and_trouble[1], name_and_trouble[0], request_id)
+
+        if nominated - _KEPT:
+            nominated -= _KEPT
+            kept = [line for line in kept if line[0] not in nominated]
+        if length is not None:
+            kept.append((b"content-length", b"%d" % length))
+        client = who.address
+        for_line = who.line
+        host_line = (b"x-forwarded-host", host)
+        if trusted and (told or chain):
+            hops, scheme, public = self._told(who.address, scheme, host, chain, told or {})
+            client = hops[0]
+            for_line = (b"x-forwarded-for", ", ".join(hops).encode())
+            host_line = (b"x-forwarded-host", public)
+            if told and _FORWARDED in told:
+                kept.append((b"forwarded", _forwarded(hops, scheme, public)))
+        kept += (for_line, _PROTO_LINES[scheme], host_line, (b"x-request-id", request_id.encode()))
+        if via is not None:
+            if self._via and b", ".join(via).count(self._via) >= LOOPS:
+                return Refusal(508, "it has passed through here before", request_id)
+            kept.append((b"via", b", ".join([*via, self._via] if self._via else via)))
+        elif self._via:
+            kept.append(self._via_line)
+        kept[0] = self._sent_host or (b"host", host)
+        return Forwardable(
+            method,
+            target,
+            tuple(kept),
+            name_and_trouble[0],
+            scheme,
+            client,
+            request_id,
+            length,
+            chunked,
+            trusted,
+            forwarded,
+            country,
+        )
+
+    # ------------------------------------------------------------------ remembered judgements
+
+    def _look_at_peer(self, address: str) -> _Peer:
+        text = _plain_address(address) or address
+        trusted = False
+        try:
+            found = ip_address(text)
+        except ValueError:  # a socket without addresses
+            found = None
+        if found is not None:
+            trusted = any(found in network for network in self._trust)
+        return _Peer(text, trusted, (b"x-forwarded-for", (text or "unknown").encode("ascii", "replace")))
+
+    def _look_at_host(self, value: bytes) -> tuple[str, int]:
+        """(the host in lower case, 0), or (why not, the status of the refusal)."""
+        name = host_name(value)
+        if name is None:
+            return "a Host that is no host", 400
+        name = name.removesuffix(".")
+        if self._names or self._below:
+            bare = name.removeprefix("[").removesuffix("]")
+            if bare not in self._names and not name.endswith(self._below):
+                return "a Host that is not served here", 421  # RFC 9110, 15.5.20
+        return value.decode().lower(), 0
+
+    def _told(
+        self, peer: str, scheme: str, host: bytes, chain: Sequence[bytes] | None, told: Mapping[int, bytes]
+    ) -> tuple[list[str], str, bytes]:
+        """What a trusted proxy says of the visitor: address and hops, scheme, Host; what it does not say, as it is.
+
+        Where a header came in several lines the last is the one that the proxy itself has added.
+        """
+        elements = told.get(_FORWARDED, b"").split(b",")
+        if chain is None and _FORWARDED in told:
+            chain = [match[1] if (match := _FOR_PART.search(element)) else b"" for element in elements]
+        hops = self._hops(peer, chain or ())
+        proto = told.get(_PROTO, b"").split(b",")[0].strip().lower()
+        if proto in (b"http", b"https"):
+            scheme = proto.decode()
+        elif match := _PROTO_PART.search(elements[max(0, len(elements) - max(1, len(hops) - 1))]):
+            scheme = match[1].decode().lower()
+        public = told.get(_FORWARDED_HOST, b"").split(b",")[0].strip()
+        return hops, scheme, public if public and not self._host(public)[1] else host
+
+    def _hops(self, peer: str, chain: Sequence[bytes]) -> list[str]:
+        """The visitor's address and the trusted proxies after it: what stands further left is anybody's word."""
+        hops = [peer]
+        for entry in reversed(chain[-HOPS:]):
+            address = _plain_address(entry.strip().decode("latin-1"))
+            if address is None:
+                break
+            hops.insert(0, address)
+            if not self._peer(address).trusted:
+                break
+        return hops
+
+
+def _plain_address(text: str) -> str | None:
+    """An IP address without brackets, port or zone, an IPv4 one mapped into IPv6 as itself; None for anything else."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(found)
+
+
+def _forwarded(hops: Sequence[str], scheme: str, host: bytes) -> bytes:
+    """RFC 7239, 4: who it came for, hop by hop; host and scheme are the visitor's."""
+    parts = [f'for="[{hop}]"' if ":" in hop else f"for={hop}" for hop in hops]
+    parts[0] += f";proto={scheme}"
+    return ", ".join(parts).encode() + b'; host="%b"' % host

@@ -1,0 +1,259 @@
+"""One request and its answer on a connection: the ASGI side.
+
+Here: writing the answer (framing, Connection, Date, HTTP/1.0), cutting one short, what becomes of an app that fails.
+Not here: reading the request (``protocol``).  ``receive`` and the flow control are uvicorn's.
+
+What an app may rely on
+-----------------------
+- ``receive()`` waits until there is body, its end, or ``http.disconnect``; the first call after ``Expect:
+  100-continue`` sends the 100.
+- When the client leaves, or its request turns out broken, before the answer is complete, the app is cancelled
+  (``asyncio.CancelledError`` where it waits): work that must go on belongs into a task of its own.
+- ``raise CutShort`` ends an answer visibly incomplete (``edgeproxy.errors``).
+- ``http.response.early_hint`` (an ASGI extension: ``links``, a list of bytes) sends a 103 before the head, to
+  HTTP/1.1 clients; uvicorn itself sends no informational answer but 100.
+- ``scope["extensions"]["edgeproxy.target"]["target"]``: path and query exactly as they came.
+- Framing is ours: a Content-Length is kept and held to; without one an HTTP/1.1 answer is chunked, an HTTP/1.0 one
+  ends with the connection.  Transfer-Encoding and Connection of the app are dropped, ``Connection: close`` is obeyed.
+- A Date of the app's is kept, else one is added (RFC 9110, 6.6.1).  Any status from 200 to 999 can be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from edgeproxy.errors import CutShort, error_page
+
+if TYPE_CHECKING:
+    from edgeproxy.server.protocol import GuardProtocol
+
+__all__ = ["Exchange", "InvalidAnswer"]
+
+_log = logging.getLogger("edgeproxy.server")
+
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection", b"date"})
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
+_CONTROLS: Final = bytes(n for n in range(32) if n not in (9, 10, 13)) + b"\x7f"
+_BODYLESS: Final = frozenset({204, 205, 304})
+_REMEMBERED: Final = 4096  # header names that need no second look
+
+App = Callable[[Any, Any, Any], Any]
+
+
+class InvalidAnswer(Exception):
+    """The app's answer cannot be written as HTTP; a fault of ours."""
+
+
+class Exchange(RequestResponseCycle):
+    """uvicorn's cycle with an answer writer that neither doubles nor guesses."""
+
+    _names: Final[set[bytes]] = set()
+
+    def __init__(self, protocol: GuardProtocol, scope: Any, *, expects: bool, keep_alive: bool) -> None:
+        super().__init__(
+            scope=scope,
+            transport=protocol.transport,
+            flow=protocol.flow,
+            logger=_log,
+            access_logger=_log,
+            access_log=False,
+            default_headers=protocol.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=expects,
+            keep_alive=keep_alive,
+            on_response=protocol.on_response_complete,
+        )
+        self.protocol = protocol
+        self.task: asyncio.Task[None] | None = None
+        self.until_close = False  # the body ends with the connection
+        self._bodyless = False  # the answer has none, whatever the app sends (RFC 9112, 6.3)
+        self._left: int | None = None  # bytes that Content-Length still promises; None: no promise
+
+    # ------------------------------------------------------------------ the app's run
+
+    async def run_asgi(self, app: App) -> None:
+        """Run the app; whatever it does, the client gets one whole answer or a visible end."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except CutShort:
+            self.cut()
+        except asyncio.CancelledError:  # the client has left, or a stop waits no longer
+            self.cut()
+        except Exception as problem:
+            self.protocol.guard.fault(problem)
+            await self._give_up()
+        else:
+            if not self.response_complete and not self.disconnected:
+                self.protocol.guard.fault(InvalidAnswer("the app returned before its answer was complete"))
+                await self._give_up()
+        finally:
+            self.on_response = lambda: None
+
+    def dismiss(self) -> None:
+        """Nobody waits for the answer any more: nothing more is written, and the app is cancelled."""
+        self.disconnected = True
+        self.message_event.set()
+        self.flow.resume_writing()
+        if self.task is not None and not self.response_complete:
+            self.task.cancel()
+
+    async def _give_up(self) -> None:
+        if self.response_started:
+            self.cut()
+            return
+        self.keep_alive = False
+        page = error_page(502, language=self.protocol.guard.language)
+        await self.send({"type": "http.response.start", "status": page.status, "headers": page.headers})
+        await self.send({"type": "http.response.body", "body": page.body})
+
+    def cut(self) -> None:
+        """Break the connection off, so that nobody takes what was sent for the whole answer."""
+        if self.response_complete or self.disconnected:
+            return
+        self.disconnected = True
+        if self.until_close:
+            # A plain close would be the end of a whole body: only a reset says that it is not (RFC 9112, 9.6).
+            connection = self.transport.get_extra_info("socket")
+            if connection is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    # ------------------------------------------------------------------ the answer
+
+    async def send(self, message: Any) -> None:
+        """ASGI's ``send``; raises InvalidAnswer for what cannot be written, before any of it is."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if kind == "http.response.body" and self.response_started and not self.response_complete:
+            self._write_body(message.get("body", b""), message.get("more_body", False))
+        elif kind == "http.response.start" and not self.response_started:
+            self._write_head(message["status"], message.get("headers", ()))
+        elif kind == "http.response.early_hint" and not self.response_started:
+            self._write_hints(message.get("links", ()))
+        else:
+            raise InvalidAnswer(f"{kind} has no place here")
+
+    def _write_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        if not 200 <= status <= 999:
+            raise InvalidAnswer(f"{status} is no status of an answer")
+        lines = [STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        breaks = 2
+        dated = False
+        length: int | None = None
+        names = self._names
+        for name, value in headers:
+            name = name.lower()
+            if name in _FRAMING:
+                if name == b"content-length":
+                    if not value.isdigit() or length not in (None, int(value)):
+                        raise InvalidAnswer("no single Content-Length")
+                    length = int(value)
+                    continue
+                if name == b"connection":
+                    if b"close" in value.lower():
+                        self.keep_alive = False
+                    continue
+                if name != b"date" or dated:
+                    continue
+                dated = True
+            elif name not in names:
+                if not _TOKEN(name):
+                    raise InvalidAnswer(f"{name!r} is no header name")
+                if len(names) < _REMEMBERED:
+                    names.add(name)
+            breaks += 1
+            lines += (name, b": ", value, b"\r\n")
+        if not dated:
+            for name, value in self.default_headers:
+                breaks += 1
+                lines += (name, b": ", value, b"\r\n")
+        breaks += self._frame(status, length, lines)
+        lines.append(b"\r\n")
+        head = b"".join(lines)
+        if (
+            head.count(b"\n") != breaks
+            or head.count(b"\r") != breaks
+            or len(head.translate(None, _CONTROLS)) < len(head)
+        ):
+            raise InvalidAnswer("a control character in a header")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self._write(head)
+
+    def _frame(self, status: int, length: int | None, lines: list[bytes]) -> int:
+        """Append the framing headers (RFC 9112, 6); returns how many."""
+        added = 0
+        self._bodyless = self.scope["method"] == "HEAD" or status in _BODYLESS
+        if status in (204, 205):
+            length = 0 if status == 205 else None  # RFC 9110, 15.3.5 and 15.3.6
+        if length is not None:
+            lines += (b"content-length: ", b"%d" % length, b"\r\n")
+            added += 1
+        if self._bodyless:
+            pass
+        elif length is not None:
+            self._left = length
+        elif self.scope["http_version"] == "1.1":
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+            added += 1
+        else:
+            self.until_close = True
+            self.keep_alive = False
+        # The client waits for a 100 that it will not get: whether it sends the body now is its choice, so where the
+        # next request begins nobody could say (RFC 9110, 10.1.1).
+        if self.waiting_for_100_continue or self.protocol.guard.draining:
+            self.keep_alive = False
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+            added += 1
+        return added
+
+    def _write_body(self, body: bytes, more: bool) -> None:
+        if self._bodyless:
+            pass
+        elif self.chunked_encoding:
+            if body:
+                self._write(
+                    b"%x\r\n%b\r\n" % (len(body), body) if more else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+                )
+            elif not more:
+                self._write(b"0\r\n\r\n")
+        elif self.until_close:
+            self._write(body)
+        elif self._left is not None:
+            if len(body) > self._left:
+                raise InvalidAnswer("a body longer than its Content-Length")
+            self._left -= len(body)
+            self._write(body)
+        if not more:
+            if self._left:
+                raise InvalidAnswer("a body shorter than its Content-Length")
+            self.response_complete = True
+            self.message_event.set()
+            self.on_response()
+
+    def _write_hints(self, links: Iterable[bytes]) -> None:
+        """103 Early Hints (RFC 8297)."""
+        links = tuple(links)
+        hints = b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % b"".join(b"link: %b\r\n" % link for link in links)
+        if hints.count(b"\n") != len(links) + 2 or hints.count(b"\r") != len(links) + 2:
+            raise InvalidAnswer("a line break in a link")
+        if links and self.scope["http_version"] == "1.1":
+            self._write(hints)
+
+    def _write(self, data: bytes) -> None:
+        if data:
+            self.protocol.written += len(data)
+            self.transport.write(data)

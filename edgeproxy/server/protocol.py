@@ -1,0 +1,495 @@
+"""The guard: one connection of a visitor, on uvicorn's httptools protocol.
+
+Here: when a request begins and ends in the bytes that come, what is refused, deadlines, who may be waited for.
+Not here: the syntax of a head (``head``), the answer (``exchange``), what all connections share (``guard``).
+
+How it differs from what it is built on
+---------------------------------------
+1. A head is collected whole, within its limits, before the parser sees it, and the parser never sees the request
+   line: uvicorn's parser takes heads of any size, HTTP/0.9, and refuses targets with bytes above 0x7f.
+2. One request at a time.  Bytes after a request are held until its answer has left, so there is no queue of
+   pipelined requests, and nothing of one exchange can be met in another.  Where a chunked body ends only the parser
+   knows: bytes in the same piece behind it are not read as a request, and the connection closes after the answer.
+3. A request that asks for an upgrade keeps its body: uvicorn's parser takes what follows such a head for another
+   protocol, and uvicorn would read it as the next request.
+4. Trailers are dropped: uvicorn would add them to the headers of the scope.
+5. After ``Connection: close`` nothing more is read as a request (RFC 9112, 9.6).
+6. What is refused gets a page of ours and a half-closed connection that is still read for a moment, so that the
+   page is not lost in a reset (RFC 9112, 9.6); nothing of it reaches the app.
+7. The app begins when a short body is there whole, or 64 KB of a longer one, or after a second: a body that turns
+   out broken or never comes does not reach it, and a slow one keeps no connection to the shop busy.  A client that
+   expects a 100 is not waited for.
+8. Deadlines (``tick``): a head, an idle connection, a body that does not come, an answer that is not taken.
+
+Early answers: an answer may end before its request does; what is still to come is read and dropped if it is short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from edgeproxy.server.exchange import Exchange
+from edgeproxy.server.guard import Guard
+from edgeproxy.server.head import END, Framing, Refused, RequestLine, framing, look_early, request_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["GuardProtocol", "factory"]
+
+# What a connection is doing.
+_HEAD: Final = 0  # waiting for a request, or in its head
+_BODY: Final = 1  # in its body
+_WAIT: Final = 2  # the request is whole, its answer is not
+_LINGER: Final = 3  # refused or done: what still comes is dropped
+
+_PREFIX: Final = (b"POST / HTTP/1.0\r\n", b"POST / HTTP/1.1\r\n")
+_BLANKS: Final = 8  # bytes of empty lines before a request (RFC 9112, 2.2)
+_OVERHEAD: Final = 16 * 1024  # bytes of chunk extensions and trailers between two pieces of a body
+_HOLD_BYTES: Final = 64 * 1024  # of a body that are waited for before the app begins…
+_HOLD_SECONDS: Final = 1.0  # …so long
+_REST: Final = 256 * 1024  # of a body nobody wants any more: read, so that the connection can go on
+_ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+_HINT: Final[dict[str, Any]] = {}
+
+
+def _drop(line: tuple[bytes, bytes]) -> None:
+    """Where header lines go that nobody may see."""
+
+
+class _Surplus(Exception):
+    """Ends parsing where a second request begins behind a chunked body."""
+
+
+class GuardProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, guarded.  Made by ``factory``; methods without a docstring are asyncio's or the parser's."""
+
+    cycle: Exchange  # None before the first request, as uvicorn has it
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        guard: Guard | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        assert guard is not None, "made by factory()"
+        self.guard = guard
+        self.address = ""
+        self.trusted = False
+        self.written = 0  # bytes given to the transport
+        self._phase = _HEAD
+        self._head = bytearray()  # a request's head as far as it has come
+        self._blanks = 0
+        self._held = bytearray()  # what came behind a request that is being answered
+        self._idle = False  # between two requests, nothing of the next has come
+        # of the request being read
+        self._muted = False  # what the parser says now is known already
+        self._sink: Callable[[tuple[bytes, bytes]], None] = _drop  # where header lines go
+        self._whole = False
+        self._keep = False
+        self._left: int | None = None  # bytes that Content-Length still announces
+        self._received = 0
+        self._overhead = 0
+        self._begun = True  # the app has been called
+        # of the clock: since when the present wait lasts (None: from the next tick on) and what had moved by then
+        self._since: float | None = None
+        self._moved = 0
+        self._stalled: float | None = None
+        self._taken = 0
+
+    # ------------------------------------------------------------------ the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self.trusted = self.guard.trusts(self.address)
+        over = self.guard.opened(self)
+        if over:
+            self._refuse(Refused(503, "too many connections", over))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.guard.closed(self)
+        self._phase = _LINGER
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.dismiss()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        phase = self._phase
+        if phase == _HEAD:
+            self._take_head(data)
+        elif phase == _BODY:
+            self._take_body(data)
+        elif phase == _WAIT:
+            self._hold(data)
+
+    def shutdown(self) -> None:
+        """A stop has begun (``Guard.drain``): the present answer is the connection's last."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def close_if_idle(self) -> bool:
+        """Close when no request is at work; True if so."""
+        idle = self._phase == _LINGER or (self._phase == _HEAD and not self._head)
+        if idle and not self.transport.is_closing():
+            self.transport.close()
+        return idle
+
+    # ------------------------------------------------------------------ a head
+
+    def _take_head(self, data: bytes) -> None:
+        head = self._head
+        try:
+            if head and head[0] != 13:
+                seen = len(head)
+                head += data
+                end = head.find(END, max(0, seen - 3))
+                if end < 0:
+                    look_early(head, seen, self.guard.limits)
+                    return
+                data = bytes(head)
+                head.clear()
+            else:
+                if head or data[0] == 13:
+                    data = self._without_blanks(bytes(head) + data)
+                    if not data:
+                        return
+                end = data.find(END)
+                if end < 0:
+                    head += data
+                    self._idle = False
+                    self._since = None
+                    look_early(head, 0, self.guard.limits)
+                    return
+            end += len(END)
+            self._begin(data[:end], data[end:])
+        except Refused as refused:
+            self._refuse(refused)
+
+    def _without_blanks(self, data: bytes) -> bytes:
+        """Skip empty lines before a request; half of one is waited for."""
+        self._head.clear()
+        start = 0
+        while data.startswith(b"\r\n", start):
+            start += 2
+        self._blanks += start
+        if self._blanks > _BLANKS:
+            raise Refused(400, "empty lines and no request")
+        if data[start:] == b"\r":
+            self._head += b"\r"
+            return b""
+        return data[start:]
+
+    def _begin(self, head: bytes, rest: bytes) -> None:
+        """A whole head has come, and ``rest`` behind it; raises Refused."""
+        limits = self.guard.limits
+        if len(head) > limits.header_bytes:
+            if head.find(b"\r\n") > limits.target_bytes + 64:
+                raise Refused(414, "a target that is too long", "target_bytes")
+            raise Refused(431, "a head that is too large", "header_bytes")
+        if head.count(b"\n") - 2 > limits.header_lines:
+            raise Refused(431, "too many header lines", "header_lines")
+        line = request_line(head, limits)
+        self.headers = []
+        self._parse(_PREFIX[line.minor] + head[line.end :])
+        body = framing(self.headers, line)
+        if limits.body_bytes and body.length is not None and body.length > limits.body_bytes:
+            raise Refused(413, "a body that is too large", "body_bytes")
+        if len(self.tasks) >= limits.requests:
+            raise Refused(503, "too many requests at work", "requests")
+        if self._whole is (body.chunked or bool(body.length)):
+            raise Refused(400, "a head that two readers end in two places")
+        self.cycle = self._exchange(line, body)
+        self._blanks = 0
+        self._idle = False
+        self._begun = False
+        self._since = None
+        self._received = 0
+        self._overhead = 0
+        self._left = body.length
+        if self._whole:
+            self._begin_app()
+            self._phase = _WAIT
+            if rest:
+                self._hold(rest)
+        else:
+            self._phase = _BODY
+            if rest:
+                self._take_body(rest)
+            if body.expects and not self._received and not self._begun and not self.cycle.disconnected:
+                self._begin_app()
+
+    def _parse(self, head: bytes) -> None:
+        """Give the header lines to the parser; afterwards it stands in the body, if there is one."""
+        self._whole = False
+        self._sink = self.headers.append
+        try:
+            self.parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            # The parser is done with this request, whatever body it has: make it read one (3 above).
+            again = [
+                b"%b: %b\r\n" % line for line in self.headers if line[0] in (b"content-length", b"transfer-encoding")
+            ]
+            if again:
+                self._muted = True
+                self._whole = False
+                self._sink = _drop
+                self.parser.feed_data(b"".join((_PREFIX[1], *again, b"\r\n")))
+                self._muted = False
+        except httptools.HttpParserError as problem:
+            raise Refused(400, str(problem)) from None
+        finally:
+            self._sink = _drop  # trailers (4 above)
+
+    def _exchange(self, line: RequestLine, body: Framing) -> Exchange:
+        target = line.target
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("latin-1")
+        if "%" in path:
+            path = unquote(path)
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": "1.1" if line.minor else "1.0",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            "method": line.method,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "extensions": {"edgeproxy.target": {"target": target}, "http.response.early_hint": _HINT},
+        }
+        return Exchange(
+            self, scope, expects=body.expects and not self._whole, keep_alive=self._keep and line.minor == 1
+        )
+
+    def _begin_app(self) -> None:
+        self._begun = True
+        if self._whole:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        self.cycle.task = task
+
+    # ------------------------------------------------------------------ a body, and what comes after it
+
+    def _take_body(self, data: bytes) -> None:
+        cycle = self.cycle
+        rest = b""
+        if self._left is not None:
+            rest = data[self._left :]
+            data = data[: self._left] if rest else data
+            self._left -= len(data)
+        else:
+            self._overhead += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError as problem:
+            if not self._whole:
+                self._refuse(Refused(400, str(problem)))
+                return
+            cycle.keep_alive = False  # surplus behind a chunked body
+        limits = self.guard.limits
+        if limits.body_bytes and self._received > limits.body_bytes:
+            self._refuse(Refused(413, "a body that is too large", "body_bytes"))
+        elif self._overhead > _OVERHEAD and not self._whole:
+            self._refuse(Refused(400, "chunk extensions or trailers without end"))
+        elif self._whole:
+            if self._begun:
+                cycle.more_body = False
+                cycle.message_event.set()
+            else:
+                self._begin_app()
+            self._phase = _WAIT
+            self._since = None
+            if rest:
+                self._hold(rest)
+            if cycle.response_complete:
+                self._next()
+        elif not self._begun and self._received >= _HOLD_BYTES:
+            self._begin_app()
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes behind a request until that one is answered."""
+        if self.cycle.keep_alive:
+            self._held += data
+            if len(self._held) > self.guard.limits.header_bytes:
+                self.flow.pause_reading()
+
+    def on_response_complete(self) -> None:
+        """The answer has been given to the transport whole."""
+        self.server_state.total_requests += 1
+        cycle = self.cycle
+        if self.transport.is_closing() or self._phase == _LINGER:
+            return
+        if not cycle.keep_alive:
+            if self._whole and not self._held:
+                self.transport.close()
+            else:
+                self._linger()
+        elif self._whole:
+            self._next()
+        elif self._left is None or self._left > _REST:
+            self._linger()
+        else:
+            self.flow.resume_reading()
+
+    def _next(self) -> None:
+        cycle = self.cycle
+        if not cycle.keep_alive:
+            self.transport.close()
+            return
+        self._phase = _HEAD
+        self._idle = True
+        self._since = None
+        self.flow.resume_reading()
+        if self._held:
+            held = bytes(self._held)
+            self._held.clear()
+            self._take_head(held)
+
+    # ------------------------------------------------------------------ refusing
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer with our own page and close; an answer that has begun is broken off instead."""
+        cycle = self.cycle
+        answer = self.guard.refusal(refused, self.address)
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                cycle.cut()
+            cycle.dismiss()
+        if not self.transport.is_closing():
+            self.written += len(answer)
+            self.transport.write(answer)
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close our side, and read on for a moment: a reset would take back what was just sent."""
+        self._phase = _LINGER
+        self._since = None
+        self._head.clear()
+        self._held.clear()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+
+    # ------------------------------------------------------------------ the clock
+
+    def tick(self, now: float) -> None:
+        """Look whether the other end keeps its deadlines; called by ``Guard.tick``."""
+        limits = self.guard.limits
+        reading = self._tick_answer(now)
+        since = self._since
+        if self._phase == _BODY:
+            self._tick_body(now)
+        elif self._phase == _WAIT or (reading and self._idle):
+            self._since = None
+        elif since is None:
+            self._since = now
+        elif self._phase == _LINGER:
+            if now - since >= limits.linger_seconds and not reading:
+                self.transport.abort()
+        elif self._idle:
+            if now - since >= (limits.idle_trusted_seconds if self.trusted else limits.idle_seconds):
+                self.transport.close()
+        elif now - since >= limits.header_seconds:
+            refused = Refused(408, "a head that did not come", "header_seconds")
+            if self._head:
+                self._refuse(refused)
+            else:
+                self.guard.hit(refused, self.address)
+                self.transport.close()
+
+    def _tick_body(self, now: float) -> None:
+        """A body that comes must come at a rate; while we do not read, the other end is not to blame."""
+        limits = self.guard.limits
+        if not self._begun and self._since is not None and now - self._since >= _HOLD_SECONDS:
+            self._begin_app()
+        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+            self._since = None
+        elif self._since is None:
+            self._since, self._moved = now, self._received
+        elif now - self._since >= limits.rate_seconds:
+            if self._received - self._moved < limits.rate_bytes * limits.rate_seconds:
+                self._refuse(Refused(408, "a body that came too slowly", "rate_bytes"))
+            self._since = None
+
+    def _tick_answer(self, now: float) -> bool:
+        """Whether the other end still has something to take; one that takes it too slowly is cut off."""
+        limits = self.guard.limits
+        waiting = self.transport.get_write_buffer_size()
+        if not waiting:
+            self._stalled = None
+            return False
+        taken = self.written - waiting
+        if self._stalled is None:
+            self._stalled, self._taken = now, taken
+        elif now - self._stalled >= limits.rate_seconds:
+            if taken - self._taken < limits.rate_bytes * limits.rate_seconds:
+                self.guard.hit(Refused(408, "an answer that was not taken", "rate_bytes"), self.address)
+                if self.cycle is not None:
+                    self.cycle.cut()
+                self.transport.abort()
+            self._stalled = None
+        return True
+
+    # ------------------------------------------------------------------ callbacks of the parser
+
+    def on_message_begin(self) -> None:
+        if self._whole and not self._muted:
+            raise _Surplus
+
+    def on_url(self, url: bytes) -> None:
+        pass
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._sink((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        if not self._muted:
+            self._keep = self.parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        self._received += len(body)
+        self._overhead = 0
+        cycle = self.cycle
+        if cycle.response_complete or cycle.disconnected:
+            return
+        cycle.waiting_for_100_continue = False  # RFC 9110, 10.1.1: it did not wait
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        if not self._muted:
+            self._whole = True
+
+
+def factory(
+    config: Config, server_state: ServerState, app_state: dict[str, Any], guard: Guard
+) -> Callable[[], GuardProtocol]:
+    """What ``loop.create_server`` calls for each connection."""
+
+    def connect() -> GuardProtocol:
+        return GuardProtocol(config, server_state, app_state, guard=guard)
+
+    return connect
