@@ -379,7 +379,7 @@ def _says(lines: Lines, name: bytes, word: bytes) -> bool:
 
 def _varying(lines: Lines, fields: Sequence[bytes]) -> NewLines:
     """One Vary line, where the first stood, that names these fields too; ``*`` already says more."""
-    values = [value.strip() for name, value in lines if name == b"vary" and value.strip(b" \t,")]
+    values = [bare for name, value in lines if name == b"vary" and (bare := value.strip(b" \t,"))]
     named = {token.strip().lower() for value in values for token in value.split(b",")}
     merged = b", ".join([*values, *(field for field in fields if b"*" not in named and field.lower() not in named)])
     leaving: NewLines = []

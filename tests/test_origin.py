@@ -350,6 +350,32 @@ async def test_an_answer_may_come_before_the_body_is_sent_and_ends_the_sending()
         assert behind.connections == 1
 
 
+async def test_nobody_reads_the_visitors_body_after_the_answer_was_closed() -> None:
+    class Clinging(httpx.AsyncByteStream):
+        reading = True
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            try:
+                yield b"part"
+                await asyncio.Event().wait()
+            finally:
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                self.reading = False
+
+    async def begins(visit: Visit) -> None:
+        await visit.answers(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf")
+        await visit.gone()
+
+    async with shop(begins) as (_, transport):
+        body = Clinging()
+        answer = await transport.handle_async_request(request("POST", stream=body))
+        assert isinstance(answer.stream, httpx.AsyncByteStream)
+        assert body.reading
+        await answer.stream.aclose()
+        assert not body.reading
+
+
 async def test_a_visitor_who_leaves_while_the_answer_comes_ends_it() -> None:
     gate = asyncio.Event()
 
@@ -568,6 +594,19 @@ async def test_a_new_connection_that_dies_is_the_shops_answer() -> None:
         assert len(behind.visits) == 1
 
 
+async def test_the_second_try_is_on_a_connection_that_was_never_used() -> None:
+    async def dies(visit: Visit) -> None:
+        if visit.connection <= 3 and b"/again" in visit.head:
+            raise ConnectionError
+        await visit.answers(OK)
+
+    async with shop(dies) as (behind, transport):
+        await asyncio.gather(*(fetch(transport, request()) for _ in range(3)))
+        assert behind.connections == 3
+        assert await fetch(transport, request(target=b"/again")) == (200, b"ok")
+        assert behind.connections == 4
+
+
 async def test_the_second_try_is_the_last() -> None:
     async def dies(visit: Visit) -> None:
         if b"/again" in visit.head:
@@ -638,17 +677,34 @@ async def test_a_document_that_drips_does_not_outlive_its_deadline() -> None:
         assert caught.value.phase == "body"
 
 
+async def streams(visit: Visit, *, kind: bytes) -> None:
+    """Twelve bytes in a little over half a second."""
+    await visit.answers(b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(12):
+        await visit.answers(b"1\r\nx\r\n")
+        await asyncio.sleep(0.05)
+    await visit.answers(b"0\r\n\r\n")
+
+
 @pytest.mark.parametrize("kind", [b"application/zip", b"text/event-stream"])
 async def test_what_is_no_document_streams_beyond_the_deadline(kind: bytes) -> None:
-    async def streams(visit: Visit) -> None:
-        await visit.answers(b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(12):
-            await visit.answers(b"1\r\nx\r\n")
-            await asyncio.sleep(0.05)
-        await visit.answers(b"0\r\n\r\n")
-
-    async with shop(streams) as (_, transport):
+    async with shop(partial(streams, kind=kind)) as (_, transport):
         assert await fetch(transport, request(deadline=0.5)) == (200, b"x" * 12)
+
+
+async def test_without_a_deadline_a_document_streams_too() -> None:
+    async with shop(partial(streams, kind=b"text/html"), limits=Limits(answer=0.5)) as (_, transport):
+        assert await fetch(transport, request("POST")) == (200, b"x" * 12)
+
+
+async def test_a_stream_that_drips_below_the_rate_is_cut_unless_it_is_of_events() -> None:
+    limits = Limits(idle=0.5, rate_grace=0.5)
+    async with shop(partial(streams, kind=b"text/event-stream"), limits=limits) as (_, transport):
+        assert await fetch(transport, request()) == (200, b"x" * 12)
+    async with shop(partial(streams, kind=b"application/zip"), limits=limits) as (_, transport):
+        with pytest.raises(ShopTimeout) as caught:
+            await fetch(transport, request())
+        assert caught.value.phase == "body"
 
 
 @pytest.mark.parametrize("kind", [b"application/zip", b"text/event-stream"])

@@ -213,6 +213,23 @@ async def test_framing_without_end_is_refused(drip: bytes, talking: Callable[...
 
 
 @pytest.mark.anyio
+async def test_framing_beside_a_body_is_not_counted_up(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    talk.says([HEAD + b"Transfer-Encoding: chunked\r\n\r\n", *[b"1;" + b"x" * 10_000, b"\r\nx\r\n"] * 20, b"0\r\n\r\n"])
+    assert (await talk.outcome())["body"] == "x" * 20
+
+
+@pytest.mark.anyio
+async def test_what_is_read_refills_the_patience(talking: Callable[..., Talk]) -> None:
+    talk = talking()
+    talk.says([HEAD + b"Content-Length: 5000\r\n\r\n", b"x" * 2048])
+    patience = Patience.stream(LIMITS)
+    patience.spend(20)
+    assert len(await talk.exchange.read(patience)) == 2048
+    assert patience.left == 12
+
+
+@pytest.mark.anyio
 async def test_a_visitor_who_reads_slowly_pauses_the_shop_and_costs_it_no_patience(
     talking: Callable[..., Talk],
 ) -> None:

@@ -258,7 +258,7 @@ class Exchange:
             raise self._stop("framing", "the shop's answer has a transfer coding that is not plain chunked")
         self._until_close = length is None and not codings
         self.head_done = True
-        if not self._body_expected or status in (204, 304):
+        if not self._body_expected:  # of 204 and 304 llhttp knows
             # whatever framing it speaks of does not come; when it does come after all, it is surplus.
             # llhttp does not know that this answers HEAD, and counts one without a length as ended by a close
             self._keep = self._keep or (self._until_close and self._may_persist())

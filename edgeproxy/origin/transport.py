@@ -241,8 +241,6 @@ class ShopTransport(httpx.AsyncBaseTransport):
             async for data in body:
                 if not data:
                     continue
-                if exchange.error is not None:
-                    return
                 if left is None:
                     connection.write(b"%x\r\n%b\r\n" % (len(data), data))
                 else:
