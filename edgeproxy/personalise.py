@@ -76,6 +76,18 @@ def personalise(
     return Personalised(render(body, placing.splices), placing, page, charset, note)
 
 
+def survey(
+    book: RuleBook, request: PageRequest, body: bytes, content_type: str | None, *, csp: str | None = None
+) -> PagePlan | None:
+    """Where every slot of the book is on this page, whoever looks; None where none can be planned."""
+    slots = slots_here(book, book.experiences, request.path)
+    try:
+        charset = charsets.detect(content_type, body)
+        return plan_page(body, charset, slots, children=children_of(book.experiences), csp=csp)
+    except Unplannable:
+        return None
+
+
 def slots_here(book: RuleBook, experiences: Iterable[Experience], path: str) -> tuple[Slot, ...]:
     """The slots that ``experiences`` edit and that are switched on and on this page, in the book's order."""
     wanted = {edit.slot for experience in experiences for edit in experience.edits}

@@ -1,0 +1,277 @@
+"""The verbs of the command line: arguments in, exit code out.  No logic: each verb calls ``commands``.
+
+Exit codes everywhere: 0 fine, 1 something is wrong with what was looked at, 2 wrong usage,
+3 only warnings where ``--strict`` asked for none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edgeproxy import __version__
+
+EPILOG: Final = """\
+the main job:
+  edgeproxy demo                                     a shop, the proxy before it, links to click
+  edgeproxy init --origin https://shop.example       a small rules folder made from your shop's own pages
+  edgeproxy check && edgeproxy test                  what the rules say, and whether they keep their promises
+  edgeproxy serve --origin https://shop.example --host shop.example --listen 0.0.0.0:8080
+
+Keys come from the environment variable EDGEPROXY_KEYS (make one: edgeproxy key).
+`edgeproxy VERB --help` teaches each verb.
+"""
+
+
+def _visitor_arguments(parser: argparse.ArgumentParser) -> None:
+    who = parser.add_argument_group("the visitor (nobody with a cookie, when nothing is said)")
+    who.add_argument("--stage", help="their lifecycle stage, one of shop.toml's")
+    who.add_argument("--segment", action="append", default=[], metavar="NAME", help="a segment; may be repeated")
+    who.add_argument("--persona", metavar="NAME", help="a sample visitor of personas.toml")
+    who.add_argument("--id", metavar="TEXT", help="an opaque id, for rules with a share")
+    who.add_argument("--cookie", metavar="VALUE", help="a real edge_visitor value, verified with EDGEPROXY_KEYS")
+    when = parser.add_argument_group("the request")
+    when.add_argument("--at", metavar="MOMENT", help="decide for this moment: 2026-12-24 or 2026-12-24T10:00")
+    when.add_argument(
+        "--header", "-H", action="append", default=[], metavar="NAME: VALUE", help="a request header; may be repeated"
+    )
+    when.add_argument("--country", metavar="CODE", help="the visitor's country, as the trusted header would tell it")
+
+
+def _rules_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rules", default="rules", metavar="DIR", help="the rules folder (default: rules)")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All verbs with their flags; ``--help`` of each is written to teach."""
+    from edgeproxy.settings import add_arguments
+
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="edgeproxy",
+        description="Server-side personalisation for any shop, as a reverse proxy.",
+        epilog=EPILOG,
+        formatter_class=raw,
+    )
+    parser.add_argument("--version", action="version", version=f"edgeproxy {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+
+    serve = verbs.add_parser(
+        "serve",
+        help="put edgeproxy in front of a shop",
+        description="Put edgeproxy in front of a shop. HTML pages that have slots are rewritten by the rules;"
+        " everything else passes untouched. A rules folder with mistakes never goes live.",
+        formatter_class=raw,
+    )
+    add_arguments(serve)
+
+    demo = verbs.add_parser(
+        "demo",
+        help="a small shop of our own, the proxy before it, links to click",
+        description="Starts a small shop, puts the proxy before it, and prints a link for each kind of visitor."
+        " The rules are a folder that you can edit while it runs: save a file, reload the page.",
+    )
+    demo.add_argument("--listen", default="127.0.0.1:8080", metavar="HOST:PORT", help="default: %(default)s")
+    demo.add_argument("--admin", default="127.0.0.1:0", metavar="HOST:PORT", help="default: a free port")
+    demo.add_argument("--rules", metavar="DIR", help="your own folder (default: ./rules if it is there, else a copy)")
+
+    verbs.add_parser("key", help="make a signing key for EDGEPROXY_KEYS")
+
+    cookie = verbs.add_parser(
+        "cookie",
+        help="sign or explain a visitor cookie",
+        description="Prints the bare value of a signed visitor cookie, so that"
+        ' curl -b "edge_visitor=$(edgeproxy cookie --stage new)" https://shop.example/ works;'
+        " with --read it explains a value instead.",
+    )
+    cookie.add_argument("--stage", help="the visitor's stage")
+    cookie.add_argument("--segment", action="append", default=[], metavar="NAME", help="a segment; may be repeated")
+    cookie.add_argument("--id", metavar="TEXT", help="an opaque id, for rules with a share")
+    cookie.add_argument("--read", metavar="VALUE", help="explain this value instead of making one")
+
+    preview = verbs.add_parser(
+        "preview",
+        help="make a link that shows a page as somebody else sees it",
+        description="Prints a signed link that expires. It shows the page exactly as this visitor would see it;"
+        " with --any whoever has it may use all preview flags on all pages.",
+    )
+    preview.add_argument("url", help="the page, at the address of the proxy")
+    preview.add_argument("--expires", default="7d", metavar="DURATION", help="7d, 12h, 30m (default: %(default)s)")
+    preview.add_argument("--any", action="store_true", help="leave to use all flags on all pages (for the team)")
+    preview.add_argument("--stage")
+    preview.add_argument("--segment", action="append", default=[], metavar="NAME")
+    preview.add_argument("--persona", metavar="NAME")
+    preview.add_argument("--experience", metavar="NAME", help="force this experience")
+    preview.add_argument("--at", metavar="MOMENT", help="as if it were this moment")
+    preview.add_argument("--off", action="store_true", help="the shop's own page")
+    preview.add_argument("--explain", action="store_true", help="the explanation instead of the page")
+
+    check = verbs.add_parser(
+        "check",
+        help="say everything that is wrong with the rules",
+        description="Reads the rules folder as the proxy does and prints every problem with file, line and what was"
+        " probably meant. Exit code: 0 fine, 1 mistakes, 2 wrong usage, 3 only warnings with --strict.",
+    )
+    _rules_argument(check)
+    check.add_argument("--strict", action="store_true", help="warnings count: exit 3 when there are only warnings")
+    check.add_argument("--json", action="store_true", help="for machines")
+
+    test = verbs.add_parser(
+        "test",
+        help="run the rules' own tests",
+        description="Runs rules/tests/*.toml: what the rules promise, decided and placed as the proxy would,"
+        " on the pages recorded below rules/tests/pages.",
+    )
+    _rules_argument(test)
+    test.add_argument("--json", action="store_true", help="for machines")
+    test.add_argument("names", nargs="*", metavar="TEXT", help="only tests whose sentence holds this text")
+
+    schema = verbs.add_parser(
+        "schema",
+        help="print the JSON Schema of the rule files, for editors",
+        description="Prints the JSON Schema of one kind of rule file, or of all. Put '#:schema FILE' at the head of"
+        " a rule file, and editors complete and check as one types.",
+    )
+    schema.add_argument("kind", nargs="?", help="shop, slots, audiences, personas, experience or tests")
+
+    record = verbs.add_parser(
+        "record",
+        help="save pages of the shop for tests and render",
+        description="Fetches pages and saves them below rules/tests/pages, where `test` and `render` find them.",
+    )
+    record.add_argument("urls", nargs="+", metavar="URL")
+    _rules_argument(record)
+
+    init = verbs.add_parser(
+        "init",
+        help="make a small rules folder from the shop's own pages",
+        description="Fetches a few pages of the shop, proposes slots that are really there, and writes a small rules"
+        " folder that passes `check` and its own test: the start for your first rule.",
+    )
+    init.add_argument("--origin", required=True, metavar="URL", help="the shop")
+    init.add_argument("--rules", default="rules", metavar="DIR", help="where to write (default: rules; must be empty)")
+    init.add_argument("--page", action="append", default=[], metavar="PATH", help="look at this page too")
+
+    explain = verbs.add_parser(
+        "explain",
+        help="why somebody sees what they see",
+        description="Says for each experience in order what happened and why, with file and line, and for each slot"
+        " of the page who won it or why nobody did. Nothing is sent but one GET of the page.",
+    )
+    explain.add_argument("url", help="the page: the shop's address or the proxy's, or a path with --origin")
+    explain.add_argument("--origin", metavar="URL", help="fetch the page from here instead")
+    _rules_argument(explain)
+    _visitor_arguments(explain)
+    explain.add_argument("--json", action="store_true", help="for machines")
+
+    render = verbs.add_parser(
+        "render",
+        help="show a page with its edits applied",
+        description="Takes a file or fetches a URL, applies the rules for this visitor, and prints the page, or with"
+        " --diff what changed.",
+    )
+    render.add_argument("page", metavar="FILE-or-URL")
+    _rules_argument(render)
+    _visitor_arguments(render)
+    render.add_argument("--path", metavar="PATH", help="the path that the page has in the shop (default: from the URL)")
+    render.add_argument("--diff", action="store_true", help="a readable difference to the shop's own page")
+    render.add_argument("--charset", metavar="NAME", help="of the file, as a Content-Type header would say it")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    from edgeproxy.commands.looking import Mistakes, Usage
+
+    arguments = build_parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except Usage as error:
+        print(f"edgeproxy {arguments.verb}: {error}", file=sys.stderr)
+        return 2
+    except Mistakes as error:
+        print("\n".join(str(problem) for problem in error.problems), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `edgeproxy render … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(a: argparse.Namespace) -> int:
+    # Imports are per verb: `edgeproxy key` need not wait for an HTTP client.
+    out, err, environ = sys.stdout, sys.stderr, os.environ
+    keys = environ.get("EDGEPROXY_KEYS", "")
+    match a.verb:
+        case "serve":
+            from edgeproxy.commands.serve import run_serve
+
+            return run_serve(a, environ, err)
+        case "demo":
+            from edgeproxy.commands.demo import run_demo
+
+            return run_demo(a.listen, a.admin, Path(a.rules) if a.rules else None, out, err)
+        case "key":
+            from edgeproxy.commands.keys import run_key
+
+            return run_key(out)
+        case "cookie":
+            from edgeproxy.commands.keys import run_cookie, run_cookie_read
+
+            now = time.time()
+            if a.read is not None:
+                return run_cookie_read(a.read, keys=keys, now=now, out=out, err=err)
+            return run_cookie(stage=a.stage, segments=a.segment, id=a.id, keys=keys, now=now, out=out, err=err)
+        case "preview":
+            from edgeproxy.commands.keys import run_preview_link
+
+            return run_preview_link(
+                a.url,
+                stage=a.stage,
+                segments=a.segment,
+                persona=a.persona,
+                experience=a.experience,
+                at=a.at,
+                off=a.off,
+                explain=a.explain,
+                any=a.any,
+                expires=a.expires,
+                keys=keys,
+                now=time.time(),
+                out=out,
+                err=err,
+            )
+        case "check":
+            from edgeproxy.commands.rules import run_check
+
+            return run_check(Path(a.rules), a.strict, a.json, out)
+        case "schema":
+            from edgeproxy.commands.rules import run_schema
+
+            return run_schema(a.kind, out, err)
+        case "test":
+            from edgeproxy.commands.look import run_test
+
+            return run_test(Path(a.rules), a.names, a.json, out)
+        case "explain":
+            from edgeproxy.commands.look import run_explain
+
+            return run_explain(a, environ, out)
+        case "render":
+            from edgeproxy.commands.look import run_render
+
+            return run_render(a, environ, out, err)
+        case "record":
+            from edgeproxy.commands.start import run_record
+
+            return run_record(Path(a.rules), a.urls, out)
+        case _:
+            from edgeproxy.commands.start import run_init
+
+            return run_init(a.origin, Path(a.rules), a.page, out)

@@ -1,0 +1,439 @@
+"""EdgeProxy: the path of one request, read straight down.
+
+Here: the order in which things happen, and what happens when something fails.  Not here: rules of their own about
+headers (``sanitise``, ``respond``), decisions (``core``), a page's bytes (``personalise``), the wire (``server``,
+``origin``).  Called by the server for every request; calls nothing that calls back up.
+
+    guard     sanitise, cut our flags                     fails closed: 400, 405, 421
+    intend    visitor, preview, decide, lane              fails open: the shop's page, untouched
+    ask       the shop                                    502, 504
+    answer    PASS: streamed · PRIVATE: rewritten         fails open: its page, untouched; a break is a visible break
+
+A fault of ours is logged once with its traceback, counted, and never seen by the visitor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, Final, Protocol
+
+import httpx
+
+from edgeproxy import respond
+from edgeproxy.core import policy, preview, query
+from edgeproxy.core import visitor as visitors
+from edgeproxy.core.decide import decide
+from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
+from edgeproxy.core.visitor import VerifiedCookies
+from edgeproxy.errors import CutShort, ErrorPage, error_page
+from edgeproxy.journal import Journal
+from edgeproxy.origin import ShopError, ShopTimeout
+from edgeproxy.respond import Origin
+from edgeproxy.rewrite import Rewriter
+from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser
+from edgeproxy.settings import Settings
+from edgeproxy.trail import Intent, Trail
+from edgeproxy.values import is_loopback
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+log = logging.getLogger("edgeproxy.proxy")
+
+OWN_PATHS: Final = "/-/edge/"
+BIGGEST_FORM: Final = 8192  # bytes of a form of ours
+_NOTHING = httpx.ByteStream(b"")
+_NO_RULES = Lane(LaneKind.PASS, "no rules are live")
+_OUR_FAULT = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
+_BODILESS = frozenset({204, 304})
+
+
+class Books(Protocol):
+    """Where the live rule book is; ``rulebook.RuleBookSource`` in production."""
+
+    @property
+    def book(self) -> RuleBook | None:
+        """The last good book; None when there never was one."""
+
+
+class EdgeProxy:
+    """The shop's listener as an ASGI application.
+
+    ``transport`` reaches the shop (``ShopTransport``, or any httpx transport in tests); ``clock`` gives seconds
+    since the epoch.  One instance belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        books: Books,
+        transport: httpx.AsyncBaseTransport,
+        clock: Callable[[], float],
+        journal: Journal,
+        rewriter: Rewriter,
+    ) -> None:
+        self._settings = settings
+        self._books = books
+        self._transport = transport
+        self._clock = clock
+        self._journal = journal
+        self._rewriter = rewriter
+        self._sanitiser = Sanitiser.of(settings)
+        self._verified = VerifiedCookies()
+        self._cookie = settings.cookie
+        self._origin = Origin.of(settings.origin)
+        self._origin_url = httpx.URL(settings.origin)
+        self._open_preview = settings.preview == "open"
+        self._via = f"1.1 {settings.via}".encode() if settings.via else b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing
+            raise CutShort
+        trail = Trail(began=perf_counter(), at=self._clock(), method=scope["method"])
+        answer = Answer(send, trail)
+        try:
+            checked = self._sanitiser.scope(scope)
+            if isinstance(checked, Refusal):
+                await self._refuse(checked, trail, answer)
+            else:
+                await self._serve(checked, scope, receive, trail, answer)
+        except CutShort:
+            trail.cut = True
+            raise
+        except asyncio.CancelledError:
+            trail.problem = trail.problem or "the visitor left"
+            raise
+        except Exception:
+            log.exception("request %s", trail.request_id)
+            trail.fault = True
+            if answer.started:
+                raise CutShort from None
+            await self._error(502, trail, answer)
+        finally:
+            self._journal.served(trail.served(perf_counter()))
+
+    # ------------------------------------------------------------------ guard
+
+    async def _refuse(self, refusal: Refusal, trail: Trail, answer: Answer) -> None:
+        trail.request_id, trail.problem, trail.refused = refusal.request_id, refusal.why, True
+        await self._error(refusal.status, trail, answer)
+
+    async def _serve(self, head: Forwardable, scope: Scope, receive: Receive, trail: Trail, answer: Answer) -> None:
+        path, mark, raw_query = head.target.partition(b"?")
+        cut = query.cut(raw_query)
+        target = head.target if not cut.flags else (path + mark + cut.query if cut.query else path)
+        trail.seen(head, target)
+        request = PageRequest(
+            method=head.method,
+            scheme=head.scheme,
+            host=head.host,
+            path=path.decode("latin-1"),
+            query=raw_query.decode("latin-1"),
+            headers=tuple(scope["headers"]),
+            at=trail.at,
+            country=head.country,
+        )
+        if request.path.startswith(OWN_PATHS):
+            await self._own(request, receive, trail, answer)
+            return
+        try:
+            intent = self._intend(request, head)
+        except Exception:
+            log.exception("deciding for request %s", trail.request_id)
+            trail.fault = True
+            intent = Intent(_OUR_FAULT, request)
+        trail.intent = intent
+        if isinstance(intent.preview, preview.Exchange):
+            await answer.whole(
+                303,
+                (
+                    (b"location", intent.preview.location),
+                    (b"set-cookie", intent.preview.set_cookie),
+                    (b"cache-control", b"no-store"),
+                    (b"referrer-policy", b"no-referrer"),
+                    (b"x-robots-tag", b"noindex"),
+                ),
+                b"",
+            )
+            return
+        await self._ask(head, target, intent, receive, trail, answer)
+
+    # ------------------------------------------------------------------ intend
+
+    def _intend(self, request: PageRequest, head: Forwardable) -> Intent:
+        """Who asks, what fits, what is meant to happen; nothing is asked of the shop yet."""
+        book = self._books.book
+        if book is None:
+            return Intent(_NO_RULES, replace(request, query=""))
+        lines = [value for name, value in request.headers if name == b"cookie"]
+        visitor = visitors.read(lines, self._settings.keys, request.at, self._cookie, self._verified)
+        looked = preview.apply(request, visitor, book, self._settings.keys, open_previews=self._previews_are_open(head))
+        if isinstance(looked, preview.Exchange):
+            return Intent(Lane(LaneKind.PASS, "a preview begins"), looked.request, preview=looked)
+        forced = None
+        reasons = False
+        if isinstance(looked, preview.Active):
+            visitor, forced, reasons = looked.visitor, looked.forced, True
+        decision = decide(book, visitor, looked.request, forced=forced, reasons=reasons)
+        if isinstance(looked, preview.Active):
+            if looked.off:
+                decision = replace(decision, fitting=())
+            lane = policy.lane(book, looked.request, decision, preview=True)
+            return Intent(lane, looked.request, decision, book, looked)
+        return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book)
+
+    def _previews_are_open(self, head: Forwardable) -> bool:
+        """Only this machine asks: a loopback Host (against DNS rebinding) and nobody in between."""
+        if not self._open_preview or head.forwarded:
+            return False
+        name = head.host if head.host.endswith("]") else head.host.rpartition(":")[0] or head.host
+        return is_loopback(name) and is_loopback(head.client)
+
+    # ------------------------------------------------------------------ ask
+
+    async def _ask(
+        self, head: Forwardable, target: bytes, intent: Intent, receive: Receive, trail: Trail, answer: Answer
+    ) -> None:
+        has_body = head.chunked or bool(head.length)
+        extensions: dict[str, Any] = {"target": target}
+        if head.method in {"GET", "HEAD"}:
+            extensions["deadline"] = self._settings.deadline
+        request = httpx.Request(
+            head.method,
+            self._origin_url,
+            headers=httpx.Headers(_for_shop(head, intent)),
+            stream=_RequestBody(receive, self._settings.limits.body_bytes) if has_body else _NOTHING,
+            extensions=extensions,
+        )
+        asked = perf_counter()
+        try:
+            response = await self._transport.handle_async_request(request)
+        except ShopError as error:
+            trail.shop_seconds = perf_counter() - asked
+            trail.problem = f"shop: {error}"
+            await self._error(504 if isinstance(error, ShopTimeout) else 502, trail, answer)
+            return
+        except _TooLong:
+            trail.problem, trail.refused = "the request's body is too long", True
+            await self._error(413, trail, answer)
+            return
+        except _VisitorLeft:
+            trail.problem = "the visitor left"
+            raise CutShort from None
+        trail.shop_seconds = perf_counter() - asked
+        try:
+            await self._answer(response, intent, trail, answer)
+        except ShopError as error:
+            trail.problem = f"shop: {error}"
+            if answer.started:
+                raise CutShort from None
+            await self._error(504 if isinstance(error, ShopTimeout) else 502, trail, answer)
+        finally:
+            await response.aclose()
+
+    # ------------------------------------------------------------------ answer
+
+    async def _answer(self, response: httpx.Response, intent: Intent, trail: Trail, answer: Answer) -> None:
+        status = response.status_code
+        if not 200 <= status < 600:
+            trail.problem = f"shop: status {status}"
+            await self._error(502, trail, answer)
+            return
+        request = intent.request
+        lines = respond.passed(
+            response.headers.raw, self._origin, request.scheme.encode(), request.host.encode("latin-1")
+        )
+        lane = self._rewriter.confirm(intent, status, lines)
+        trail.lane = lane
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        chunks = aiter(response.stream)
+        active = intent.active
+        if lane.kind is LaneKind.PASS and active is not None and active.explain and status == 200:
+            page = self._rewriter.explanation(lines, intent, active, lane)
+            await answer.whole(page.status, self._signed(page.lines, trail), page.body)
+            return
+        if lane.kind is not LaneKind.PRIVATE:
+            lines = self._rewriter.untouched(lines, intent, lane, trail.at)
+            await self._stream(status, lines, chunks, b"", trail, answer)
+            return
+        if request.method == "HEAD":
+            lines = self._rewriter.head_only(lines, intent)
+            await self._stream(status, lines, chunks, b"", trail, answer)
+            return
+        body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
+        if not complete:
+            trail.lane = lane = replace(lane, kind=LaneKind.PASS, why=trail.why_incomplete)
+            lines = self._rewriter.untouched(lines, intent, lane, trail.at)
+            await self._stream(status, lines, chunks, body, trail, answer)
+            return
+        page = await self._rewriter.rewrite(lines, body, intent, trail)
+        await answer.whole(page.status, self._signed(page.lines, trail), page.body)
+        self._rewriter.afterwards(page, intent)
+
+    async def _stream(
+        self,
+        status: int,
+        lines: RawHeaders | list[tuple[bytes, bytes]],
+        chunks: AsyncIterator[bytes],
+        first: bytes,
+        trail: Trail,
+        answer: Answer,
+    ) -> None:
+        """The shop's bytes as they come; ``first`` are those that were already read."""
+        if status in _BODILESS:
+            lines = [line for line in lines if line[0] != b"content-length"]
+        await answer.start(status, self._signed(lines, trail))
+        if first:
+            await answer.body(first)
+        if trail.broken is not None:  # what came before the break has left; the break follows
+            raise trail.broken
+        async for chunk in chunks:
+            await answer.body(chunk)
+        await answer.end()
+
+    def _signed(self, lines: RawHeaders | list[tuple[bytes, bytes]], trail: Trail) -> list[tuple[bytes, bytes]]:
+        trail.edge_seconds = perf_counter() - trail.began - trail.shop_seconds
+        return respond.signed_off(lines, edge=trail.edge_seconds, shop=trail.shop_seconds, via=self._via)
+
+    # ------------------------------------------------------------------ our own answers
+
+    async def _own(self, request: PageRequest, receive: Receive, trail: Trail, answer: Answer) -> None:
+        """Addresses of ours: leaving a preview is the only one yet, and only by POST."""
+        trail.own = True
+        if request.path != preview.LEAVE_PATH:
+            await self._error(404, trail, answer)
+            return
+        if request.method != "POST":
+            await self._error(405, trail, answer, allow=("POST",))
+            return
+        form = b""
+        async for chunk in _RequestBody(receive, BIGGEST_FORM):
+            form += chunk
+        left = preview.leave(request, form)
+        await answer.whole(
+            303,
+            ((b"location", left.location), (b"set-cookie", left.set_cookie), (b"cache-control", b"no-store")),
+            b"",
+        )
+
+    async def _error(self, status: int, trail: Trail, answer: Answer, *, allow: tuple[str, ...] | None = None) -> None:
+        book = self._books.book
+        page: ErrorPage = error_page(
+            status,
+            language=book.shop.language if book is not None else "en",
+            request_id=trail.request_id,
+            allow=tuple(sorted(self._settings.methods)) if allow is None else allow,
+        )
+        await answer.whole(page.status, page.headers, page.body)
+
+
+# --------------------------------------------------------------------------- the visitor's side
+
+
+class Answer:
+    """What leaves towards the visitor, by ASGI messages; counts what left."""
+
+    __slots__ = ("_send", "_trail", "started")
+
+    def __init__(self, send: Send, trail: Trail) -> None:
+        self._send = send
+        self._trail = trail
+        self.started = False
+
+    async def start(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]]) -> None:
+        self.started = True
+        self._trail.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+
+    async def body(self, chunk: bytes) -> None:
+        if chunk:
+            self._trail.sent += len(chunk)
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self, chunk: bytes = b"") -> None:
+        self._trail.sent += len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
+
+    async def whole(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]], body: bytes) -> None:
+        """An answer that is known to its end; its Content-Length is made here."""
+        if status not in _BODILESS:
+            lines = [*(line for line in lines if line[0] != b"content-length"), (b"content-length", b"%d" % len(body))]
+        await self.start(status, lines)
+        await self.end(b"" if self._trail.method == "HEAD" or status in _BODILESS else body)
+
+
+class _VisitorLeft(Exception):
+    """The visitor's connection is gone while their body was still coming."""
+
+
+class _TooLong(Exception):
+    """The visitor's body is longer than the limit."""
+
+
+class _RequestBody(httpx.AsyncByteStream):
+    """The visitor's body as it comes, up to ``limit`` bytes (0: no limit)."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit or None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _VisitorLeft
+            chunk: bytes = message.get("body", b"")
+            if chunk:
+                if self._left is not None:
+                    self._left -= len(chunk)
+                    if self._left < 0:
+                        raise _TooLong
+                yield chunk
+            if not message.get("more_body", False):
+                return
+
+
+# --------------------------------------------------------------------------- the shop's side
+
+
+def _for_shop(head: Forwardable, intent: Intent) -> list[tuple[bytes, bytes]]:
+    """The lines that the shop is asked with: those of the visitor, less what must not be answered as they put it."""
+    lines = list(head.headers)
+    lane = intent.lane
+    whole = lane.kind is LaneKind.PRIVATE
+    if whole or (lane.personal and intent.is_document):
+        # what the browser holds may be another variant: it is asked for anew (RFC 9110, 13.1)
+        lines = respond.strip_conditionals(lines)
+    if whole:
+        lines = [line for line in lines if line[0] != b"accept-encoding"]
+        lines.append((b"accept-encoding", b"identity"))
+    return [(name, query.clean_referer(value)) if name == b"referer" else (name, value) for name, value in lines]
+
+
+async def _collected(shop: AsyncIterator[bytes], limit: int, trail: Trail) -> tuple[bytes, bool]:
+    """The body, and whether it is whole: a page over ``limit`` bytes, or one that broke, is passed as it comes."""
+    chunks: list[bytes] = []
+    size = 0
+    began = perf_counter()
+    try:
+        async for chunk in shop:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                trail.why_incomplete = f"bigger than {limit:,} bytes"
+                return b"".join(chunks), False
+    except ShopError as error:
+        if not chunks:
+            raise
+        trail.broken, trail.why_incomplete = error, "it broke off"
+        return b"".join(chunks), False
+    finally:
+        trail.shop_seconds += perf_counter() - began
+    return b"".join(chunks), True

@@ -1,0 +1,248 @@
+"""From the shop's page to the visitor's: what the proxy does once the shop's head is here.
+
+Here: confirming the lane, the lines of every kind of answer, the page with its edits, our ETag, the coding it leaves
+in, and the preview's own additions.  Not here: the order of a request (``proxy``), how edits are placed
+(``personalise``), single headers (``respond``).  Called by ``proxy``; a fault in here is the shop's page, untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+from edgeproxy import respond
+from edgeproxy.console.bar import address, bar
+from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
+from edgeproxy.content_coding import Undecodable, accepted, compress, decode, encode
+from edgeproxy.core import policy
+from edgeproxy.core.explain import explain
+from edgeproxy.core.model import Lane, LaneKind
+from edgeproxy.core.preview import LEAVE_PATH, Active
+from edgeproxy.html import charset
+from edgeproxy.html.model import Unplannable
+from edgeproxy.personalise import Personalised, personalise, survey
+from edgeproxy.respond import NewLines
+from edgeproxy.settings import Settings
+from edgeproxy.trail import Intent, Trail
+from edgeproxy.verification import Verification
+
+log = logging.getLogger("edgeproxy.rewrite")
+
+DECODABLE: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
+_OF_THE_SHOPS_PAGE: Final = frozenset(
+    {b"content-type", b"content-language", b"content-security-policy", b"content-security-policy-report-only", b"link"}
+)
+OFF_LOOP: Final = 256 * 1024
+"""Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer made here, ready to leave."""
+
+    status: int
+    lines: NewLines
+    body: bytes
+    original: bytes = b""  # the decoded page that the plan is of
+    made: Personalised | None = None
+
+
+class Rewriter:
+    """Rewrites pages by the settings of one listener; holds no request."""
+
+    def __init__(self, settings: Settings, *, verification: Verification) -> None:
+        self._limit = settings.limits.page_bytes
+        self._verification = verification
+
+    # ------------------------------------------------------------------ lanes and lines
+
+    def confirm(self, intent: Intent, status: int, lines: NewLines) -> Lane:
+        """The lane that the head of the shop's answer leaves."""
+        if intent.book is None and not intent.lane.personal:
+            return intent.lane
+        return policy.response_lane(
+            intent.lane,
+            status=status,
+            content_type=_joined(lines, b"content-type"),
+            content_encoding=_joined(lines, b"content-encoding"),
+            content_length=_length(lines),
+            decodable=DECODABLE,
+        )
+
+    def untouched(self, lines: NewLines, intent: Intent, lane: Lane, at: float) -> NewLines:
+        """The lines of an answer whose body is the shop's own."""
+        if intent.active is not None and (lane.personal or _is_html(lines)):
+            return _previewed(lines, intent.active)
+        if lane.personal:
+            return respond.personal(lines, changed=False)
+        if intent.book is not None and _is_html(lines):
+            soon = policy.next_change(intent.book, intent.request.path, at)
+            if soon is not None:
+                return respond.clamped(lines, soon - at, at)
+        return lines
+
+    def head_only(self, lines: NewLines, intent: Intent) -> NewLines:
+        """HEAD of a page that would be rewritten: its lines without what only the body could tell."""
+        lines = _previewed(lines, intent.active) if intent.active else respond.personal(lines, changed=True)
+        return respond.framed(lines, length=None, coding="")
+
+    # ------------------------------------------------------------------ the page
+
+    async def rewrite(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail) -> Page:
+        """The whole page as this visitor gets it.  Never raises: a fault of ours is the shop's page, untouched."""
+        try:
+            if len(body) >= OFF_LOOP:
+                return await asyncio.to_thread(self._rewritten, lines, body, intent, trail)
+            return self._rewritten(lines, body, intent, trail)
+        except Exception:
+            log.exception("rewriting for request %s", trail.request_id)
+            trail.fault = True
+            return self._as_it_is(lines, body, intent)
+
+    def _rewritten(self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail) -> Page:
+        assert intent.book is not None
+        assert intent.decision is not None
+        request, active = intent.request, intent.active
+        try:
+            body = decode(lines, coded, limit=self._limit)
+        except Undecodable as problem:
+            trail.lane = Lane(LaneKind.PASS, f"not decoded: {problem}", intent.lane.personal)
+            return self._as_it_is(lines, coded, intent)
+        made = personalise(
+            intent.book,
+            intent.decision,
+            request,
+            body,
+            _joined(lines, b"content-type"),
+            csp=_joined(lines, b"content-security-policy"),
+            distrusted=self._verification.distrusted(request.path, intent.book.version),
+        )
+        trail.placing = made.placing
+        if active is not None:
+            return self._preview(lines, body, made, intent, active)
+        if made.body is body:
+            return self._as_it_is(lines, coded, intent, made=made, original=body)
+        coding, leaving = encode(made.body, _accept_encoding(intent))
+        out = respond.personal(lines, changed=True, negotiated=True)
+        validator = None
+        if respond.had_validator(lines):
+            validator = respond.etag(blake2b(made.body, digest_size=12).hexdigest(), coding)
+            if respond.matches(_conditions(intent), validator):
+                out = respond.not_modified(respond.framed(out, length=None, coding=coding, validator=validator))
+                return Page(304, out, b"", body, made)
+        return Page(200, respond.framed(out, length=None, coding=coding, validator=validator), leaving, body, made)
+
+    def _as_it_is(
+        self, lines: NewLines, coded: bytes, intent: Intent, *, made: Personalised | None = None, original: bytes = b""
+    ) -> Page:
+        """The shop's bytes in the shop's coding, marked as a page that varies by visitor.
+
+        The shop was asked for identity; where it obeyed, the page is compressed on its way like a rewritten one.
+        """
+        if intent.active is not None:
+            return Page(200, _previewed(lines, intent.active), coded, original, made)
+        coding = "" if _joined(lines, b"content-encoding") else accepted(_accept_encoding(intent))
+        if not coding or len(coded) < 256:
+            return Page(200, respond.personal(lines, changed=False), coded, original, made)
+        out = respond.personal(lines, changed=True, negotiated=True)
+        return Page(200, respond.framed(out, length=None, coding=coding), compress(coded, coding), original, made)
+
+    def _preview(self, lines: NewLines, body: bytes, made: Personalised, intent: Intent, active: Active) -> Page:
+        """The page as the previewed visitor gets it, with the bar; or its explanation instead."""
+        if active.explain:
+            return self.explanation(lines, intent, active, intent.lane, body=body, made=made)
+        leaving = with_bar(made, bar(active)) if _takes_ascii(lines, body) else made.body
+        coding, leaving = encode(leaving, _accept_encoding(intent))
+        return Page(200, respond.framed(_previewed(lines, active), length=None, coding=coding), leaving)
+
+    def explanation(
+        self,
+        lines: NewLines,
+        intent: Intent,
+        active: Active,
+        lane: Lane,
+        *,
+        body: bytes | None = None,
+        made: Personalised | None = None,
+    ) -> Page:
+        """Why the previewed visitor gets what they get, as a page in place of the shop's; ``body`` is that page."""
+        assert intent.book is not None
+        request, plan = intent.request, None
+        if body is not None:
+            csp = _joined(lines, b"content-security-policy")
+            plan = survey(intent.book, request, body, _joined(lines, b"content-type"), csp=csp)
+        told = explain(
+            intent.book,
+            active.visitor,
+            request,
+            forced=active.forced,
+            placing=made.placing if made is not None else None,
+            plan=plan,
+            lane=lane,
+            notes=(*active.problems, *((made.note,) if made is not None and made.note else ())),
+        )
+        page = explain_page(told, page=address(active, explain=False), leave_path=LEAVE_PATH, back=address(active))
+        out = [line for line in _previewed(lines, active) if line[0] not in _OF_THE_SHOPS_PAGE]
+        out.append((b"content-type", CONTENT_TYPE.encode()))
+        out.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
+        coding, leaving = encode(page, _accept_encoding(intent))
+        return Page(200, respond.framed(out, length=None, coding=coding), leaving)
+
+    def afterwards(self, page: Page, intent: Intent) -> None:
+        """Once the page has left: have a second engine look over what was spliced."""
+        if page.made is not None and page.made.plan is not None and intent.active is None:
+            self._verification.consider(intent.request.path, page.original, page.made.plan)
+
+
+def with_bar(made: Personalised, bar: bytes) -> bytes:
+    """The page with the bar at the end of its body, where the plan knows that place, else behind everything.
+
+    HTML puts what follows the end tag of the body into the body (WHATWG HTML, 13.2.6.4.19).
+    """
+    end = made.plan.body_end if made.plan is not None else None
+    splices = made.placing.splices
+    if end is None or made.placing.roundtrips or any(one.start < end < one.end for one in splices):
+        return made.body + bar
+    end += sum(len(one.text) - (one.end - one.start) for one in splices if one.end <= end)
+    return made.body[:end] + bar + made.body[end:]
+
+
+def _previewed(lines: NewLines, active: Active | None) -> NewLines:
+    out = respond.preview(lines)
+    if active is not None and active.set_cookie is not None:
+        out.append((b"set-cookie", active.set_cookie))
+    return out
+
+
+def _takes_ascii(lines: NewLines, body: bytes) -> bool:
+    """ASCII bytes can be put into the page: not where its charset is UTF-16 and the like."""
+    try:
+        charset.detect(_joined(lines, b"content-type"), body)
+    except Unplannable:
+        return False
+    return True
+
+
+def _joined(lines: NewLines, name: bytes) -> str | None:
+    values = [value for key, value in lines if key == name]
+    return b", ".join(values).decode("latin-1") if values else None
+
+
+def _length(lines: NewLines) -> int | None:
+    value = _joined(lines, b"content-length")
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+
+
+def _is_html(lines: NewLines) -> bool:
+    return (_joined(lines, b"content-type") or "").partition(";")[0].strip().lower() == "text/html"
+
+
+def _accept_encoding(intent: Intent) -> bytes:
+    return b", ".join(value for name, value in intent.request.headers if name == b"accept-encoding")
+
+
+def _conditions(intent: Intent) -> list[bytes]:
+    return [value for name, value in intent.request.headers if name == b"if-none-match"]

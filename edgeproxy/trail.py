@@ -1,0 +1,126 @@
+"""What is known of one request while it is on its way: the proxy's own notes, no part of any decision.
+
+Here: ``Intent`` (what is meant to happen, before the shop was asked) and ``Trail`` (what did).  Not here: what is
+written and counted of it (``journal``).  Made by ``proxy`` for each request, handed down, never shared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgeproxy.core.model import Decision, Lane, Outcome, PageRequest, RuleBook
+from edgeproxy.core.preview import Active, Exchange
+from edgeproxy.html.model import PlaceOutcome, Placing
+from edgeproxy.journal import Served
+from edgeproxy.origin import ShopError
+from edgeproxy.sanitise import Forwardable
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is meant to happen with a request; the shop's answer confirms it or turns it to PASS."""
+
+    lane: Lane
+    request: PageRequest  # without our flags
+    decision: Decision | None = None
+    book: RuleBook | None = None
+    preview: Active | Exchange | None = None
+
+    @property
+    def active(self) -> Active | None:
+        """The preview that is shown, if one is."""
+        return self.preview if isinstance(self.preview, Active) else None
+
+    @property
+    def is_document(self) -> bool:
+        """The visitor navigates to it; a request that does not say what it is for counts as one."""
+        destination = self.request.header(b"sec-fetch-dest")
+        return destination is None or destination.strip().lower() in {"document", "iframe"}
+
+
+@dataclass(slots=True)
+class Trail:
+    """Notes of one request; seconds by the monotonic clock but for ``at`` (epoch)."""
+
+    began: float
+    at: float
+    method: str
+    request_id: str = ""
+    host: str = ""
+    target: bytes = b""  # without our flags
+    client: str = ""
+    scheme: str = ""
+    intent: Intent | None = None
+    lane: Lane | None = None
+    placing: Placing | None = None
+    shop_seconds: float = 0.0  # waiting for the shop
+    edge_seconds: float = 0.0  # our own work until the head left
+    status: int = 0
+    sent: int = 0  # bytes of body
+    problem: str = ""
+    refused: bool = False
+    fault: bool = False  # ours
+    cut: bool = False  # the answer was broken off
+    own: bool = False  # an address of ours
+    why_incomplete: str = ""  # why a page that was to be rewritten passes
+    broken: ShopError | None = field(default=None, repr=False)  # the break that must follow what was read
+
+    def seen(self, head: Forwardable, target: bytes) -> None:
+        """What the guard learnt."""
+        self.request_id, self.host, self.client, self.scheme = head.request_id, head.host, head.client, head.scheme
+        self.target = target
+
+    def served(self, now: float) -> Served:
+        """The record of it all, for log and counters; ``now`` by the monotonic clock."""
+        intent, lane = self.intent, self.lane
+        kind = "refused" if self.refused else "own" if self.own else "pass"
+        if lane is None and intent is not None:
+            lane = intent.lane
+        if lane is not None and kind == "pass":
+            kind = lane.kind.value
+        decision = intent.decision if intent is not None else None
+        return Served(
+            at=self.at,
+            method=self.method,
+            host=self.host,
+            path=self.target.partition(b"?")[0].decode("latin-1"),
+            status=self.status,
+            bytes=self.sent,
+            lane=kind,
+            why=lane.why if lane is not None else "",
+            total_ms=(now - self.began) * 1000,
+            origin_ms=self.shop_seconds * 1000,
+            edge_ms=self.edge_seconds * 1000,
+            request_id=self.request_id,
+            client=self.client,
+            source=decision.visitor.source.value if decision is not None else "",
+            applied=_applied(self.placing),
+            outcomes=_outcomes(self.placing),
+            failed=_failed(self.placing),
+            preview=intent is not None and intent.preview is not None,
+            problem=self.problem,
+            fault=self.fault,
+            cut=self.cut,
+        )
+
+
+def _applied(placing: Placing | None) -> tuple[str, ...]:
+    if placing is None:
+        return ()
+    return tuple(name for name, (outcome, _) in placing.outcomes.items() if outcome is Outcome.APPLIED)
+
+
+def _outcomes(placing: Placing | None) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for one in placing.placements if placing is not None else ():
+        counted[one.outcome.value] = counted.get(one.outcome.value, 0) + 1
+    return counted
+
+
+def _failed(placing: Placing | None) -> tuple[tuple[str, str], ...]:
+    """Slots that an edit wanted and could not have, whatever the visitor: for whoever looks after the theme."""
+    if placing is None:
+        return ()
+    return tuple(
+        (one.edit.slot or "style", one.why) for one in placing.placements if one.outcome is PlaceOutcome.REFUSED
+    )
