@@ -28,6 +28,7 @@ __all__ = ["ShopBody", "ShopTransport", "tls_context"]
 
 _SAFE = frozenset({"GET", "HEAD"})
 _SENDS_BODY = frozenset({"POST", "PUT", "PATCH"})
+_SPECIAL = frozenset(map(len, (b"host", b"content-length", b"transfer-encoding")))
 _DOCUMENT = (b"text/html", b"application/xhtml+xml")
 
 
@@ -193,16 +194,16 @@ class ShopTransport(httpx.AsyncBaseTransport):
         length: bytes | None = None
         host = False
         for name, value in request.headers.raw:
-            lower = name.lower()
-            if lower == b"content-length":
-                if length not in (None, value):
-                    raise ValueError("the request has two lengths")
-                length = value
-                continue
-            if lower == b"transfer-encoding":
-                continue
-            if lower == b"host":
-                host = True
+            if len(name) in _SPECIAL:
+                lower = name.lower()
+                if lower == b"content-length":
+                    if length not in (None, value):
+                        raise ValueError("the request has two lengths")
+                    length = value
+                    continue
+                if lower == b"transfer-encoding":
+                    continue
+                host = host or lower == b"host"
             lines.append(name + b": " + value)
         if not host:
             lines.insert(1, b"Host: " + self._authority)
