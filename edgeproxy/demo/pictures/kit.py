@@ -112,7 +112,8 @@ def axe(t: Tint) -> str:
         rect(-17, 96, 34, 12, t.trim, 3),
         rect(-17, 114, 35, 7, t.main, 3),
         line("M-4 150C-20 176 -40 172 -36 156", t.main, 5),
-        move=(206, 200),
+        move=(204, 212),
+        scale=0.92,
         turn=28,
     )
 
