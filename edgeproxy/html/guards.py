@@ -1,8 +1,8 @@
 """What a page may cost: limits that keep every later step linear and short.
 
 Here: limits and the sentences of pages beyond them.  Not here: charsets (``charset``).  Called by ``plan`` (``size``
-before its parse, ``depth`` on its tree) and, before Lexbor sees a byte, by ``verify`` and ``roundtrip``
-(``for_lexbor``).
+before its parse, ``depth`` and ``element`` on its tree) and, before Lexbor sees a byte, by ``verify`` and
+``roundtrip`` (``for_lexbor``).
 
 Depth and attributes are counted on turbohtml's tree, not guessed from the bytes: a guess is either fooled by stray end
 tags or forbids long lists of ``<li>`` without them.  turbohtml is linear in both (400,000 nested ``<div>``, 2 MB:
@@ -12,6 +12,7 @@ tags or forbids long lists of ``<li>`` without them.  turbohtml is linear in bot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import turbohtml
@@ -23,9 +24,12 @@ MAX_DEPTH: Final = 512  # where Chromium stops nesting, too
 MAX_ATTRIBUTES: Final = 256  # of one tag
 MAX_COPIES: Final = 4  # elements per "<" of the source: unclosed formatting elements are copied again and again
 
+TOO_DEEP: Final = f"the page nests elements more than {MAX_DEPTH} deep"
+TOO_MANY_ATTRIBUTES: Final = f"a tag has more than {MAX_ATTRIBUTES} attributes"
+
 # an element at a depth beyond the limit has a first sibling there: looking at first children alone halves the work
-_TOO_DEEP: Final = ">".join(["*"] * (MAX_DEPTH + 1)) + ":first-child"
-_TOO_MANY_ATTRIBUTES: Final = f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])"
+_DEEP: Final = ">".join(["*"] * (MAX_DEPTH + 1)) + ":first-child"
+_MANY_ATTRIBUTES: Final = f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])"
 
 
 def size(body: bytes) -> None:
@@ -35,22 +39,36 @@ def size(body: bytes) -> None:
 
 
 def depth(document: turbohtml.Document) -> None:
-    """Raises ``Unplannable`` for a tree with elements nested deeper than ``MAX_DEPTH``."""
-    if document.select_one(_TOO_DEEP) is not None:
-        raise Unplannable(f"the page nests elements more than {MAX_DEPTH} deep")
+    """Raises ``Unplannable`` for a tree that is nested deeper than ``MAX_DEPTH`` along its first or last elements.
+
+    That is how pages get too deep by mistake.  Depth elsewhere costs turbohtml nothing; ``element`` sees it where it
+    matters, ``for_lexbor`` everywhere.
+    """
+    for last in (0, -1):
+        node: turbohtml.Node | None = document.root
+        for _ in range(MAX_DEPTH + 1):
+            children = [child for child in node.children if isinstance(child, turbohtml.Element)] if node else []
+            if not children:
+                break
+            node = children[last]
+        else:
+            raise Unplannable(TOO_DEEP)
 
 
-def attributes(element: turbohtml.Element) -> None:
-    """Raises ``Unplannable`` for an element with more than ``MAX_ATTRIBUTES``."""
-    if len(element.attrs) > MAX_ATTRIBUTES:
-        raise Unplannable(f"a <{element.tag}> has more than {MAX_ATTRIBUTES} attributes")
+def element(ancestors: Sequence[turbohtml.Element], location: turbohtml.SourceLocation | None) -> None:
+    """Raises ``Unplannable`` for a matched element that is nested too deep or has too many attributes."""
+    if len(ancestors) > MAX_DEPTH:
+        raise Unplannable(TOO_DEEP)
+    if location is not None and len(location.attrs) > MAX_ATTRIBUTES:
+        raise Unplannable(TOO_MANY_ATTRIBUTES)
 
 
 def for_lexbor(text: str) -> None:
     """Raises ``Unplannable`` for source text that Lexbor could chew on for long; ``size`` has passed."""
     document = turbohtml.parse(text, positions=False, scripting=True)
-    depth(document)
-    if document.xpath(_TOO_MANY_ATTRIBUTES):
-        raise Unplannable(f"a tag has more than {MAX_ATTRIBUTES} attributes")
+    if document.select_one(_DEEP) is not None:
+        raise Unplannable(TOO_DEEP)
+    if document.xpath(_MANY_ATTRIBUTES):
+        raise Unplannable(TOO_MANY_ATTRIBUTES)
     if len(document.select("*")) > MAX_COPIES * (text.count("<") + 256):
         raise Unplannable("unclosed elements multiply in the page's tree")

@@ -23,10 +23,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.entities import html5
+from itertools import islice
 
 import turbohtml
 
-from edgeproxy.html.locate import TEXT_ONLY, Place, Source, outlives
+from edgeproxy.html.locate import FRAMES_NOT_OK, TEXT_ONLY, Place, Source, outlives
 from edgeproxy.html.scan import NEWLINE_EATERS, VOID
 
 # the listed reasons
@@ -86,6 +87,7 @@ _LOOK_BACK = 400  # nodes
 _HTML = turbohtml.Namespace.HTML
 _NEWLINES = (b"\r", b"\n")
 
+_TABLE_BODY = re.compile(r"</?tbody>")
 _BODY_END = re.compile(r"</(?:body|html)[\s/>]", re.IGNORECASE)
 _HALF_REFERENCE = re.compile(r"&(?:#[xX]?[0-9a-fA-F]*|[0-9A-Za-z]*)$")
 _LONGEST_REFERENCE = max(map(len, html5)) + 1
@@ -140,11 +142,12 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
         reopens += (element.tag,)
     if reopens:
         doubts.append(LEAKS)
-    if source.open_forms:
-        if any(at.start <= start < end for start in source.open_forms):
-            doubts.append(OPEN_FORM)
-        around = {_start(source, ancestor) for ancestor in element.ancestors if isinstance(ancestor, turbohtml.Element)}
-        if any(start < end and start not in around for start in source.open_forms):
+    form = source.last_form(element)
+    if form is not None and source.end_tag(form) is None:
+        doubts.append(OPEN_FORM)
+    if source.open_form is not None and source.open_form < end:
+        around = (_start(source, node) for node in element.ancestors if isinstance(node, turbohtml.Element))
+        if source.open_form not in around:
             reopens += ("form",)
     cut = (_children(source, element, at.start, end) if nested else MIXED) if children else ""
     return Judgement(tuple(doubts), outer, inner, cut, _tag(source, element, at), reopens)
@@ -229,7 +232,8 @@ def _written(source: Source, element: turbohtml.Element, start: int, end: int, *
     ``closed``: nothing in it is left open at its end (of interest for body).
 
     Text with character references comes back with other ones, so both sides are compared with all of them decoded
-    but ``&lt;``, lest text pass for a tag.
+    but ``&lt;``, lest text pass for a tag.  The ``<tbody>`` that HTML makes in nearly every table is written, too.
+    It is left out on both sides: it is made without a trace elsewhere, and where a stray one is ignored, it is inert.
     """
     written, there = element.to_source(), source.text[start:end]
     if written == there:
@@ -247,7 +251,10 @@ def _written(source: Source, element: turbohtml.Element, start: int, end: int, *
 def _same(written: str, there: str) -> bool:
     if written == there:
         return True
-    return turbohtml.unescape(written.replace("&lt;", "\1")) == turbohtml.unescape(there.replace("&lt;", "\1"))
+    written, there = (turbohtml.unescape(text.replace("&lt;", "\1")) for text in (written, there))
+    if written == there:
+        return True
+    return "<tbody>" in written and _TABLE_BODY.sub("", written) == _TABLE_BODY.sub("", there)
 
 
 def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
@@ -268,7 +275,7 @@ def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: in
             closing = around.end_tag
             if at.start < around.start_tag.end_offset or (closing is not None and end > closing.start_offset):
                 yield MISPLACED
-    if _holds_frames_off(source, element, at.start):
+    if _holds_frames_off(source, element, at.start, end):
         yield FRAMES
     if any(start < at.start < stop for start, stop in source.tables):
         yield from _in_table(source, element, at, end)
@@ -293,16 +300,19 @@ def _behind(source: Source, element: turbohtml.Element, *, inside: bool) -> int:
     return location.start_tag.end_offset if location is not None else 0
 
 
-def _holds_frames_off(source: Source, element: turbohtml.Element, start: int) -> bool:
-    """Whether a stray ``<frameset>`` further on would take the page over if the element were not there.
+def _holds_frames_off(source: Source, element: turbohtml.Element, start: int, end: int) -> bool:
+    """Whether a stray ``<frameset>`` behind the element would take the page over if the element were not there.
 
-    Most elements forbid that (HTML, 13.2.6.4.7, "frameset-ok"); any before this one will do.
+    Most elements forbid that (HTML, 13.2.6.4.7, "frameset-ok"): one before will do, or one before the frameset.
     """
-    for tag in ("img", "li", "br", "button", "table", "hr"):
-        first = source.document.select_one(tag)
-        if first is not None and (_start(source, first) or start) < start:
-            return False
-    return source.has_frameset
+    if source.first_solid < start:
+        return False
+    for node in islice(element.following, _LOOK_BACK):
+        if isinstance(node, turbohtml.Element) and node.tag in FRAMES_NOT_OK and node.namespace is _HTML:
+            begin = _start(source, node)
+            if begin is not None:
+                return b"<frameset" in source.body[end:begin].lower()
+    return b"<frameset" in source.body[end:].lower()
 
 
 def _in_table(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
@@ -409,7 +419,8 @@ def _children(source: Source, element: turbohtml.Element, start: int, end: int) 
                 return MIXED
         if child.children and child.tag not in TEXT_ONLY and any(leaks(source, _last(child), child, stop=child)):
             return LEAKS
-    if source.open_forms and any(start < form < end for form in source.open_forms):
+    form = source.last_form(element)
+    if form is not None and source.end_tag(form) is None:
         return OPEN_FORM
     if element.tag in NEWLINE_EATERS and element.children and isinstance(element.children[0], turbohtml.Element):
         return NEWLINE

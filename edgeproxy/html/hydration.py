@@ -1,6 +1,6 @@
 """Which parts of a page a framework will hydrate: compare with what it expects, and take over.
 
-Here: ``detect`` and ``part``, pure.  Not here: which edits survive that (``verb``).  Called by ``plan``.
+Here: ``detect`` and ``Parts``, pure.  Not here: which edits survive that (``verb``).  Called by ``plan``.
 
 Inside a hydrated root, text and elements that the framework does not expect are lost after a flash (React) or break
 the page for good (Vue); attributes, classes, what stands beside the root, the end of head and the end of body stay.
@@ -49,7 +49,9 @@ _MARKS: Final = {  # attributes of what is hydrated itself
     "data-sveltekit-hydrate": "SvelteKit",
 }
 _INSIDE_MARKS: Final = {"data-reactroot": "React", "data-hk": "Solid"}  # attributes of a container's only child
+_ALL_MARKS: Final = (*_MARKS, *_INSIDE_MARKS)
 _ISLANDS: Final = {"astro-island": "Astro"}
+_BEGINNINGS: Final = (*_WHOLE, *_ROOTED)
 _HEAD: Final = 120  # characters of a script that tell what it is
 _REACT_SEPARATOR: Final = "<!-- -->"
 
@@ -70,59 +72,78 @@ def detect(source: Source) -> Hydration:
         named = _STATE_IDS.get(script.attr("id") or "")
         if named is not None:
             return _contained(document, *named)
-        text = script.text[:_HEAD].lstrip() if script.children else ""
-        for beginning, framework in _WHOLE.items():
-            if text.startswith(beginning):
-                return Hydration(framework, whole=True)
-        for beginning, named in _ROOTED.items():
-            if text.startswith(beginning):
-                return _contained(document, *named)
+        text = script.text[:_HEAD].lstrip()
+        if text.startswith(_BEGINNINGS):
+            return _begun(document, text)
         if "__sveltekit" in text and isinstance(script.parent, turbohtml.Element):
             return Hydration("SvelteKit", script.parent.tag == "body", frozenset((script.parent,)))
-        json_state |= script.attr("type") == "application/json" and _tag(script.parent) in ("body", "html")
-        state |= text.startswith(_STATE)
+        if script.attr("type") == "application/json":
+            json_state |= isinstance(script.parent, turbohtml.Element) and script.parent.tag in ("body", "html")
+        elif text.startswith(_STATE):
+            state = True
     if json_state or state:
-        found = [
-            element
-            for element in document.select("body > div, body > main")
-            if element.attr("id") in _CONTAINERS and element.children
-        ]
-        if found:
-            return Hydration(UNNAMED, containers=frozenset(found))
-        if json_state and _REACT_SEPARATOR in source.text:
-            return Hydration("React", whole=True)
+        return _unnamed(source, json_state=json_state)
     return Hydration()
 
 
-def part(
-    hydration: Hydration, element: turbohtml.Element, ancestors: Sequence[turbohtml.Element]
-) -> tuple[bool, bool, str | None]:
-    """Whether an element is inside a hydrated root, whether it holds one, and whose it is."""
-    if hydration.whole and element.tag not in ("html", "head"):
-        inside = "head" not in (ancestor.tag for ancestor in ancestors)
-        return inside, False, hydration.framework
-    for node in (*ancestors, element):
-        if node is not element and (node in hydration.containers or node.tag in _ISLANDS):
-            return True, False, hydration.framework or _ISLANDS.get(node.tag)
-        for name in node.attrs:
-            if name in _MARKS:
-                return True, node is element, _MARKS[name]
-            if name in _INSIDE_MARKS:
-                return True, False, _INSIDE_MARKS[name]
-    if element in hydration.containers or element.tag in _ISLANDS:
-        return False, True, hydration.framework or _ISLANDS.get(element.tag)
-    for child in element.children:
-        if isinstance(child, turbohtml.Element):
-            for name in child.attrs:
-                if name in _INSIDE_MARKS:
-                    return False, True, _INSIDE_MARKS[name]
-    return False, False, None
+class Parts:
+    """Says of elements of one page what hydration has to do with them; what it finds of ancestors is kept."""
+
+    def __init__(self, hydration: Hydration) -> None:
+        self.hydration = hydration
+        self._marks: dict[turbohtml.Element, str | None] = {}
+
+    def part(self, element: turbohtml.Element, ancestors: Sequence[turbohtml.Element]) -> tuple[bool, bool, str | None]:
+        """Whether an element is inside a hydrated root, whether it holds one, and whose it is."""
+        whole, framework = self.hydration.whole, self.hydration.framework
+        if whole and element.tag not in ("html", "head"):
+            return "head" not in (ancestor.tag for ancestor in ancestors), False, framework
+        for node in ancestors:
+            if node in self.hydration.containers or node.tag in _ISLANDS:
+                return True, False, framework or _ISLANDS.get(node.tag)
+            mark = self._mark(node)
+            if mark is not None:
+                return True, False, (_MARKS | _INSIDE_MARKS)[mark]
+        if element in self.hydration.containers or element.tag in _ISLANDS:
+            return False, True, framework or _ISLANDS.get(element.tag)
+        mark = self._mark(element)
+        if mark is not None:
+            return True, mark in _MARKS, (_MARKS | _INSIDE_MARKS)[mark]
+        first = next((child for child in element.children if isinstance(child, turbohtml.Element)), None)
+        mark = self._mark(first) if first is not None else None
+        return False, mark in _INSIDE_MARKS, _INSIDE_MARKS.get(mark or "")
+
+    def _mark(self, element: turbohtml.Element) -> str | None:
+        try:
+            return self._marks[element]
+        except KeyError:
+            names = element.attrs
+            found = next((mark for mark in _ALL_MARKS if mark in names), None) if names else None
+            self._marks[element] = found
+            return found
+
+
+def _begun(document: turbohtml.Document, text: str) -> Hydration:
+    for beginning, framework in _WHOLE.items():
+        if text.startswith(beginning):
+            return Hydration(framework, whole=True)
+    return next(_contained(document, *named) for beginning, named in _ROOTED.items() if text.startswith(beginning))
+
+
+def _unnamed(source: Source, *, json_state: bool) -> Hydration:
+    """State for somebody: a container beside it, or, where React has left its marks, the whole document."""
+    found = [
+        element
+        for element in source.document.select("body > div, body > main")
+        if element.attr("id") in _CONTAINERS and element.children
+    ]
+    if found:
+        return Hydration(UNNAMED, containers=frozenset(found))
+    if json_state and _REACT_SEPARATOR in source.text:
+        return Hydration("React", whole=True)
+    return Hydration()
 
 
 def _contained(document: turbohtml.Document, framework: str, container: str) -> Hydration:
     found = document.select(f"#{container}") if container else []
     return Hydration(framework, whole=bool(container) and not found, containers=frozenset(found))
-
-
-def _tag(node: turbohtml.Node | None) -> str:
-    return node.tag if isinstance(node, turbohtml.Element) else ""

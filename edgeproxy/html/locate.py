@@ -24,6 +24,9 @@ from edgeproxy.html.scan import NEWLINE_EATERS, RAW_TEXT, RCDATA, VOID
 TEXT_ONLY = RAW_TEXT | RCDATA
 """Elements whose content is text and never markup."""
 
+FRAMES_NOT_OK = ("img", "li", "br", "button", "table", "hr")
+"""Some of the elements that set "frameset-ok" to "not ok" (HTML, 13.2.6.4.7)."""
+
 _HTML = turbohtml.Namespace.HTML
 _IMPLIED_ENDS = frozenset(("dd", "dt", "li", "optgroup", "option", "p", "rb", "rp", "rt", "rtc"))
 
@@ -63,9 +66,15 @@ class Source:
         return len(self.text)
 
     @cached_property
-    def has_frameset(self) -> bool:
-        """Whether the text says ``<frameset`` anywhere, be it ignored."""
-        return "<frameset" in self.text.lower()
+    def first_solid(self) -> int:
+        """Where the first element stands that keeps a later ``<frameset>`` from taking the page over."""
+        starts = [len(self.text)]
+        for tag in FRAMES_NOT_OK:
+            first = self.document.select_one(tag)
+            location = self.location(first) if first is not None else None
+            if location is not None:
+                starts.append(location.start_tag.start_offset)
+        return min(starts)
 
     @cached_property
     def tables(self) -> tuple[tuple[int, int], ...]:
@@ -79,10 +88,18 @@ class Source:
         return tuple(found)
 
     @cached_property
-    def open_forms(self) -> tuple[int, ...]:
-        """Starts of forms without end tag: HTML ignores every later ``<form>``."""
-        forms = ((form, self.location(form)) for form in self.document.select("form"))
-        return tuple(at.start_tag.start_offset for _, at in forms if at is not None and at.end_tag is None)
+    def open_form(self) -> int | None:
+        """Start of a form that is never closed: HTML ignores every later ``<form>``, so it is the last one."""
+        form = self.last_form(self.document)
+        location = self.location(form) if form is not None else None
+        return location.start_tag.start_offset if location is not None and location.end_tag is None else None
+
+    def last_form(self, node: turbohtml.Node) -> turbohtml.Element | None:
+        """The last ``<form>`` below a node, those inside ``<template>`` left out."""
+        for form in reversed(node.select("form")):
+            if form.closest("template") is None:
+                return form
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ hydration, attributes and children.  Called by ``plan``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import turbohtml
@@ -16,6 +17,7 @@ from edgeproxy.html.model import Charset, Child, Element
 from edgeproxy.html.trial import TOO_MANY, Trial
 
 _HTML = turbohtml.Namespace.HTML
+_PLAIN = re.compile(r"""[^\s=&\0]+(?:=(?:"([^"&\r\0]*)"|'([^'&\r\0]*)'|([^\s"'&>\0]+)))?""")
 _IMPLIED = frozenset(("html", "head", "body", "tbody", "tr", "colgroup"))
 
 
@@ -25,8 +27,9 @@ class Survey:
     def __init__(self, source: Source, charset: Charset) -> None:
         self.source = source
         self.charset = charset
-        self.hydration = hydration.detect(source)
-        self.framework = self.hydration.framework
+        self._parts = hydration.Parts(hydration.detect(source))
+        self.framework = self._parts.hydration.framework
+        self._codec = "cp1252" if charset.source == "default" else charset.codec
         self._trial: Trial | None = None
 
     def describe(self, element: turbohtml.Element, selectors: Mapping[str, str | None] | None) -> Element:
@@ -34,10 +37,10 @@ class Survey:
 
         Raises ``Unplannable`` where a guard holds.
         """
-        guards.attributes(element)
         above = [node for node in element.ancestors if isinstance(node, turbohtml.Element)]
         above.reverse()
-        inside, holds, framework = hydration.part(self.hydration, element, above)
+        guards.element(above, self.source.location(element))
+        inside, holds, framework = self._parts.part(element, above)
         self.framework = self.framework or framework
         ancestors = tuple(node.tag for node in above)
         foreign = element.namespace is not _HTML
@@ -152,9 +155,10 @@ class Survey:
 
     def _value(self, start: int, end: int) -> str:
         """An attribute's value in characters: its bytes decoded first, references after."""
-        raw = self.source.body[start:end]
-        codec = "cp1252" if self.charset.source == "default" else self.charset.codec
-        tag = turbohtml.parse_fragment(f"<p {raw.decode(codec, 'replace')}>").children[0]
+        text = self.source.body[start:end].decode(self._codec, "replace")
+        plain = _PLAIN.fullmatch(text)
+        if plain is not None:
+            return plain[1] or plain[2] or plain[3] or ""
+        tag = turbohtml.parse_fragment(f"<p {text}>").children[0]
         assert isinstance(tag, turbohtml.Element)
-        name = next(iter(tag.attrs))
-        return tag.attr(name) or ""
+        return tag.attr(next(iter(tag.attrs))) or ""
