@@ -195,28 +195,11 @@ def serving(
     argv += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *options]
     running = Running("edgeproxy serve", argv, env=environment(**(env or {})), cwd=cwd)
     try:
-        yield Proxy(*_listeners(running, origin), running=running)
+        shoppers = running.wait_for(r" listens on (http://127\.0\.0\.1:\d+)")
+        operators = running.wait_for(r"admin listener on (http://127\.0\.0\.1:\d+)")
+        yield Proxy(shoppers[1], operators[1], running)
     finally:
         code = running.stop()
     printed = running.output()
     assert code in {0, -signal.SIGTERM}, f"edgeproxy serve ended with {code}:\n{printed}"
     assert "Traceback (most recent call last)" not in printed, printed
-
-
-def _listeners(running: Running, origin: str) -> tuple[str, str]:
-    """Where it listens, from its ready lines: the admin listener's address is the one named as such."""
-    address = r"http://127\.0\.0\.1:(?!0\b)\d+"
-    running.wait_for(rf"(?i)admin\b.*?{address}")
-    running.wait_for(rf"(?i)^(?!.*\badmin\b.*{address}.*{address}).*?{address}")
-    shoppers = admin = ""
-    for line in running.output().splitlines():
-        for found in re.finditer(address, line):
-            if found.group() == origin.rstrip("/"):
-                continue
-            if re.search(r"(?i)\badmin\b[^:]*$", line[: found.start()]):
-                admin = admin or found.group()
-            else:
-                shoppers = shoppers or found.group()
-    assert shoppers, f"edgeproxy serve does not say where it listens:\n{running.output()}"
-    assert admin, f"edgeproxy serve does not say where its admin listener is:\n{running.output()}"
-    return shoppers, admin

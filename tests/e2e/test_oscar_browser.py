@@ -191,7 +191,7 @@ def test_a_preview_link_shows_the_page_and_survives_the_next_click(browser: Brow
         visit.page.locator(".dropdown-menu").get_by_role("link", name="Kitchen").click()
         visit.page.wait_for_url("**" + PAGES["category"])
         expect(visit.page.locator("aside.sidebar")).to_have_count(0)
-        leave = visit.page.locator("form[action='/-/edge/leave'] button")
+        leave = visit.page.get_by_role("region", name="Preview").get_by_role("button", name="Leave")
         expect(leave).to_be_visible()
         leave.click()
         expect(visit.page.locator("aside.sidebar")).to_be_visible()

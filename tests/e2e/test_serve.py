@@ -126,6 +126,8 @@ def test_what_is_open_is_finished_before_it_stops(serve: Serve, rules: Path, cli
 
 # --------------------------------------------------------------------------- rules while it runs
 
+LIVE = r"rules \w+ are live"
+
 
 def test_a_rules_folder_that_vanishes_changes_nothing(
     serve: Serve, rules: Path, client: httpx.Client, newcomer: dict[str, str]
@@ -134,13 +136,13 @@ def test_a_rules_folder_that_vanishes_changes_nothing(
         proxy = serve(shop.base, rules)
         since = proxy.running.lines
         away = rules.rename(rules.with_name("away"))
-        proxy.running.wait_for(r"(?i)rules", since=since)
+        proxy.running.wait_for(r"last good ones stay", since=since)
         assert client.get(proxy.base + "/", headers=newcomer).content == CALM
         experience = away / "experiences" / "calm.toml"
         experience.write_text(experience.read_text("utf-8").replace("Welcome", "Welcome back"), "utf-8")
         since = proxy.running.lines
         shutil.move(away, rules)
-        proxy.running.wait_for(r"(?i)rules", since=since)
+        proxy.running.wait_for(LIVE, since=since)
         assert client.get(proxy.base + "/", headers=newcomer).content == HERO.format("Welcome back").encode()
 
 
@@ -154,7 +156,7 @@ def test_a_folder_with_a_mistake_serves_the_shops_own_pages(
         assert client.get(proxy.base + "/", headers=newcomer).content == HOME
         since = proxy.running.lines
         (rules / "slots.toml").write_text(RULES["slots.toml"], "utf-8")
-        proxy.running.wait_for(r"(?i)rules", since=since)
+        proxy.running.wait_for(LIVE, since=since)
         assert client.get(proxy.base + "/", headers=newcomer).content == CALM
 
 
