@@ -369,8 +369,8 @@ def _in_foreign(element: turbohtml.Element) -> bool:
 
 def _closable(element: turbohtml.Element, at: Place) -> bool:
     """Whether end tags can be written for all that is left open in it, and before it."""
-    if not at.closed and (element.tag == "template" or element.tag in TEXT_ONLY):
-        return False
+    if not at.closed and (element.tag in ("template", "form") or element.tag in TEXT_ONLY):
+        return False  # a form without end tag goes on for ever, and one in a table ends at once
     return not any(tag == "template" or tag in TEXT_ONLY for tag in (*at.unclosed_inside, *at.unclosed_before))
 
 

@@ -44,7 +44,8 @@ class Element:
     since what followed the element would fall into them; ``unclosed_inside``: the same just before ``inner_end``
     (the last child…).
     ``reopens``: formatting elements (a b big code em font i nobr s small strike strong tt u) without end tag that
-    begin before ``end`` and are no ancestors, so that HTML reopens them around whatever is inserted here.
+    begin before ``end`` and are no ancestors, so that HTML reopens them around whatever is inserted here; "form": some
+    form is never closed, so that HTML ignores another one; "?": too much stands between to tell.
     """
 
     tag: str
