@@ -325,8 +325,9 @@ class _Trial:
             many = f" on {tally.placed} of {tally.placed + left} elements" if left else ""
             why = f"placed{many}" + (f": {'; '.join(missed)}" if missed else "")
             return Placement(self.experience, edit, PlaceOutcome.PLACED, why)
-        if tally.shadowed:
-            return Placement(self.experience, edit, PlaceOutcome.SHADOWED, "; ".join(dict.fromkeys(tally.shadowed)))
+        shadows = tally.shadowed + tally.partly
+        if shadows:
+            return Placement(self.experience, edit, PlaceOutcome.SHADOWED, "; ".join(dict.fromkeys(shadows)))
         return Placement(self.experience, edit, PlaceOutcome.REFUSED, "; ".join(dict.fromkeys(tally.refused)))
 
     def _nothing_of_it(self) -> list[Placement]:

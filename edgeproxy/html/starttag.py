@@ -79,7 +79,9 @@ class TagChanges:
 def malformed(tag: bytes) -> bool:
     """Whether a start tag is too odd to be changed byte by byte."""
     token = scan.start_tag(tag.decode("latin-1"))
-    return token is None or token.end != len(tag) or any(a.name.startswith("=") for a in token.attributes)
+    if token is None or not token.finished or token.end != len(tag):
+        return True
+    return any(attribute.name.startswith("=") for attribute in token.attributes)
 
 
 def rewrite(body: bytes, start: int, end: int, changes: TagChanges, charset: Charset) -> list[Splice]:
@@ -179,13 +181,13 @@ def _left_open(css: str) -> bool:
 
 
 def _written(source: str, old: scan.Attribute, value: str) -> str:
-    """An existing attribute with another value; ``value`` is safe in either quotation mark."""
+    """An existing attribute with another value, which is safe in the quotation mark that is there."""
     name = source[old.start : old.start + len(old.name)]
     if old.quote:
         return source[old.start : old.value_start] + value + old.quote
     if old.quote == "" and _UNQUOTED_FITS.fullmatch(value):
         return source[old.start : old.value_start] + value
-    return f'{name}="{value}"'
+    return f'{name}="{value.replace(chr(34), "&quot;")}"'  # what stood there without quotes may hold some
 
 
 def _cut(source: str, token: scan.Token, gone: scan.Attribute, offset: int) -> Splice:
