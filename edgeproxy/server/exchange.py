@@ -194,6 +194,8 @@ class Exchange(RequestResponseCycle):
     def _frame(self, status: int, length: int | None, lines: list[bytes]) -> int:
         """Append the framing headers (RFC 9112, 6); returns how many."""
         added = 0
+        self.chunked_encoding = self.until_close = False  # of a head that could not be written
+        self._left = None
         self._bodyless = self.scope["method"] == "HEAD" or status in _BODYLESS
         if status in (204, 205):
             length = 0 if status == 205 else None  # RFC 9110, 15.3.5 and 15.3.6

@@ -52,6 +52,8 @@ _WAIT: Final = 2  # the request is whole, its answer is not
 _LINGER: Final = 3  # refused or done: what still comes is dropped
 
 _PREFIX: Final = (b"POST / HTTP/1.0\r\n", b"POST / HTTP/1.1\r\n")
+_CHUNKED: Final = _PREFIX[1] + b"Transfer-Encoding: chunked\r\n\r\n"
+_LENGTH: Final = _PREFIX[1] + b"Content-Length: %d\r\n\r\n"
 _BLANKS: Final = 8  # bytes of empty lines before a request (RFC 9112, 2.2)
 _OVERHEAD: Final = 16 * 1024  # bytes of chunk extensions and trailers between two pieces of a body
 _HOLD_BYTES: Final = 64 * 1024  # of a body that are waited for before the app begins…
@@ -203,8 +205,7 @@ class GuardProtocol(HttpToolsProtocol):
             raise Refused(431, "too many header lines", "header_lines")
         line = request_line(head, limits)
         self.headers = []
-        self._parse(_PREFIX[line.minor] + head[line.end :])
-        body = framing(self.headers, line)
+        body = self._parse(line, head)
         if limits.body_bytes and body.length is not None and body.length > limits.body_bytes:
             raise Refused(413, "a body that is too large", "body_bytes")
         if len(self.tasks) >= limits.requests:
@@ -231,27 +232,27 @@ class GuardProtocol(HttpToolsProtocol):
             if body.expects and not self._received and not self._begun and not self.cycle.disconnected:
                 self._begin_app()
 
-    def _parse(self, head: bytes) -> None:
-        """Give the header lines to the parser; afterwards it stands in the body, if there is one."""
+    def _parse(self, line: RequestLine, head: bytes) -> Framing:
+        """Give the header lines to the parser; afterwards it stands in the body, if there is one.  Raises Refused."""
+        upgrade = False
         self._whole = False
         self._sink = self.headers.append
         try:
-            self.parser.feed_data(head)
+            self.parser.feed_data(_PREFIX[line.minor] + head[line.end :])
         except httptools.HttpParserUpgrade:
-            # The parser is done with this request, whatever body it has: make it read one (3 above).
-            again = [
-                b"%b: %b\r\n" % line for line in self.headers if line[0] in (b"content-length", b"transfer-encoding")
-            ]
-            if again:
-                self._muted = True
-                self._whole = False
-                self._sink = _drop
-                self.parser.feed_data(b"".join((_PREFIX[1], *again, b"\r\n")))
-                self._muted = False
+            upgrade = True
         except httptools.HttpParserError as problem:
             raise Refused(400, str(problem)) from None
         finally:
             self._sink = _drop  # trailers (4 above)
+        body = framing(self.headers, line)
+        if upgrade and (body.chunked or body.length):
+            # The parser is done with this request, whatever body it has: make it read one (3 above).
+            self._whole = False
+            self._muted = True
+            self.parser.feed_data(_CHUNKED if body.chunked else _LENGTH % (body.length or 0))
+            self._muted = False
+        return body
 
     def _exchange(self, line: RequestLine, body: Framing) -> Exchange:
         target = line.target
@@ -480,8 +481,7 @@ class GuardProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if not self._muted:
-            self._whole = True
+        self._whole = True
 
 
 def factory(

@@ -79,6 +79,13 @@ class Pipe(asyncio.Transport):
 
     # the client's end
 
+    @property
+    def state(self) -> str:
+        """ "open", "ended" (our side closed, still read), "closed" or "aborted"."""
+        if self.closed:
+            return "aborted" if self.aborted else "closed"
+        return "ended" if self.ended else "open"
+
     def feed(self, data: bytes) -> None:
         """Send; bytes wait while the guard does not read, and are lost when it has gone."""
         self._queue.append(data)
