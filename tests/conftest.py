@@ -39,7 +39,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     if report.failed:
         report.sections += [
-            (f"{child.name} (pid {child.pid})", child.output(child.shown)) for child in running.alive if child.lines
+            (f"{child.name} (pid {child.pid})", child.recent()) for child in running.alive if child.lines > child.shown
         ]
     if report.when == "teardown":
         for child in running.alive:

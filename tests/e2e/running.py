@@ -93,6 +93,12 @@ class Running:
         with self._news:
             return "\n".join(self._lines[since:])
 
+    def recent(self, at_most: int = 60) -> str:
+        """What it printed since ``shown`` was set, the last lines of it when there are many."""
+        lines = self.output(self.shown).splitlines()
+        left_out = [f"… {len(lines) - at_most} lines before"] if len(lines) > at_most else []
+        return "\n".join(left_out + lines[-at_most:])
+
     @property
     def lines(self) -> int:
         """How many lines it has printed."""
