@@ -23,11 +23,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.entities import html5
-from itertools import islice
 
 import turbohtml
 
-from edgeproxy.html.locate import FRAMES_NOT_OK, TEXT_ONLY, Place, Source, outlives
+from edgeproxy.html.locate import TEXT_ONLY, Place, Source, outlives
 from edgeproxy.html.scan import NEWLINE_EATERS, VOID
 
 # the listed reasons
@@ -88,6 +87,7 @@ _HTML = turbohtml.Namespace.HTML
 _NEWLINES = (b"\r", b"\n")
 
 _TABLE_BODY = re.compile(r"</?tbody>")
+_DROPPED_NEWLINE = re.compile(r"(<(?:pre|listing|textarea)(?:\s[^>]*)?>)\n", re.IGNORECASE)
 _BODY_END = re.compile(r"</(?:body|html)[\s/>]", re.IGNORECASE)
 _HALF_REFERENCE = re.compile(r"&(?:#[xX]?[0-9a-fA-F]*|[0-9A-Za-z]*)$")
 _LONGEST_REFERENCE = max(map(len, html5)) + 1
@@ -122,7 +122,8 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
         reason = reason or NO_END
     if reason or end is None:
         return Judgement(outer=reason, inner=reason, children=reason, tag=_tag(source, element, at))
-    nested = _written(source, element, at.start, end, closed=not at.unclosed_inside)
+    text_only = html and element.tag in TEXT_ONLY
+    nested = text_only or _written(source, element, at.start, end, closed=not at.unclosed_inside)
     if nested and (at.unclosed_inside or not at.closed):
         nested = not _in_foreign(element) and (at.closed or _ends_rightly(source, element))
     doubts = [] if nested and not outlives(source, element) else [MIXED]
@@ -133,7 +134,7 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
         doubts += _surroundings(source, element, at, end)
         outer = _seam(source, element, at, end)
     reopens = tuple(leaks(source, element.previous_sibling, element.parent))
-    if at.inner_end is not None and element.tag not in TEXT_ONLY:
+    if at.inner_end is not None and not text_only:
         inner = HALF if _half(source.text, at.inner_end) else ""
         if element.tag == "body" and _BODY_END.search(source.text, _behind(source, element, inside=True), at.inner_end):
             inner = BEHIND_BODY
@@ -234,6 +235,7 @@ def _written(source: Source, element: turbohtml.Element, start: int, end: int, *
     Text with character references comes back with other ones, so both sides are compared with all of them decoded
     but ``&lt;``, lest text pass for a tag.  The ``<tbody>`` that HTML makes in nearly every table is written, too.
     It is left out on both sides: it is made without a trace elsewhere, and where a stray one is ignored, it is inert.
+    So is the newline that ``<pre>`` drops.
     """
     written, there = element.to_source(), source.text[start:end]
     if written == there:
@@ -254,7 +256,9 @@ def _same(written: str, there: str) -> bool:
     written, there = (turbohtml.unescape(text.replace("&lt;", "\1")) for text in (written, there))
     if written == there:
         return True
-    return "<tbody>" in written and _TABLE_BODY.sub("", written) == _TABLE_BODY.sub("", there)
+    if "<tbody>" in written:
+        written, there = _TABLE_BODY.sub("", written), _TABLE_BODY.sub("", there)
+    return written == _DROPPED_NEWLINE.sub(r"\1", there)
 
 
 def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
@@ -275,7 +279,7 @@ def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: in
             closing = around.end_tag
             if at.start < around.start_tag.end_offset or (closing is not None and end > closing.start_offset):
                 yield MISPLACED
-    if _holds_frames_off(source, element, at.start, end):
+    if _holds_frames_off(source, end):
         yield FRAMES
     if any(start < at.start < stop for start, stop in source.tables):
         yield from _in_table(source, element, at, end)
@@ -300,18 +304,13 @@ def _behind(source: Source, element: turbohtml.Element, *, inside: bool) -> int:
     return location.start_tag.end_offset if location is not None else 0
 
 
-def _holds_frames_off(source: Source, element: turbohtml.Element, start: int, end: int) -> bool:
-    """Whether a stray ``<frameset>`` behind the element would take the page over if the element were not there.
+def _holds_frames_off(source: Source, end: int) -> bool:
+    """Whether a stray ``<frameset>`` behind the element might take the page over if the element were not there.
 
-    Most elements forbid that (HTML, 13.2.6.4.7, "frameset-ok"): one before will do, or one before the frameset.
+    A ``<body>`` tag forbids that (HTML, 13.2.6.4.6, "frameset-ok"); where it is left out, the content does.
     """
-    if source.first_solid < start:
+    if source.body_element is not None and source.location(source.body_element) is not None:
         return False
-    for node in islice(element.following, _LOOK_BACK):
-        if isinstance(node, turbohtml.Element) and node.tag in FRAMES_NOT_OK and node.namespace is _HTML:
-            begin = _start(source, node)
-            if begin is not None:
-                return b"<frameset" in source.body[end:begin].lower()
     return b"<frameset" in source.body[end:].lower()
 
 
@@ -324,8 +323,8 @@ def _in_table(source: Source, element: turbohtml.Element, at: Place, end: int) -
     if above[0].tag not in _TABLE_PARTS:
         return
     text = source.text
-    before, behind = text[text.rfind(">", 0, at.start) + 1 : at.start], text[end : text.find("<", end)]
-    if before.strip() or behind.strip():
+    before = "" if at.unclosed_before else text[text.rfind(">", 0, at.start) + 1 : at.start]
+    if before.strip() or text[end : text.find("<", end)].strip():
         yield OUT_OF_TABLE  # blank text next to other text goes where that goes
     table = next((node for node in above if node.tag == "table"), None)
     begin = _start(source, table) if table is not None else None

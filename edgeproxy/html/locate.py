@@ -24,9 +24,6 @@ from edgeproxy.html.scan import NEWLINE_EATERS, RAW_TEXT, RCDATA, VOID
 TEXT_ONLY = RAW_TEXT | RCDATA
 """Elements whose content is text and never markup."""
 
-FRAMES_NOT_OK = ("img", "li", "br", "button", "table", "hr")
-"""Some of the elements that set "frameset-ok" to "not ok" (HTML, 13.2.6.4.7)."""
-
 _HTML = turbohtml.Namespace.HTML
 _IMPLIED_ENDS = frozenset(("dd", "dt", "li", "optgroup", "option", "p", "rb", "rp", "rt", "rtc"))
 
@@ -64,17 +61,6 @@ class Source:
             if tag is not None:
                 return tag.start_offset
         return len(self.text)
-
-    @cached_property
-    def first_solid(self) -> int:
-        """Where the first element stands that keeps a later ``<frameset>`` from taking the page over."""
-        starts = [len(self.text)]
-        for tag in FRAMES_NOT_OK:
-            first = self.document.select_one(tag)
-            location = self.location(first) if first is not None else None
-            if location is not None:
-                starts.append(location.start_tag.start_offset)
-        return min(starts)
 
     @cached_property
     def tables(self) -> tuple[tuple[int, int], ...]:
