@@ -22,10 +22,12 @@ log = logging.getLogger("edgeproxy.verification")
 SEEN: Final = 4096  # (path, slots) pairs remembered as looked at
 DISTRUSTED: Final = 1024  # paths on which some slot failed
 AGAIN: Final = 600.0  # seconds after which the same path is looked at again: themes change
+REST: Final = 50.0  # a look that took a second is followed by so many without one: two in a hundred of a core
+LARGEST: Final = 512 * 1024  # bytes: a bigger page would keep the interpreter from serving for too long
 
 
 class Verification:
-    """Samples rewritten pages: each path's slots once, and again every ten minutes; one check at a time.
+    """Samples rewritten pages: each path's slots once, and again every ten minutes; one check at a time, with rests.
 
     ``clock`` gives monotonic seconds; ``executor`` runs the check; ``failed`` is told (slot, path, why).
     Belongs to one event loop.
@@ -45,6 +47,7 @@ class Verification:
         self._seen: LRUCache[tuple[str, frozenset[str]], float] = LRUCache(SEEN)
         self._distrusted: LRUCache[str, frozenset[str]] = LRUCache(DISTRUSTED)
         self._busy = False
+        self._rest_until = 0.0
 
     def distrusted(self, path: str, book: str) -> frozenset[str]:
         """Slots that stay the shop's own on this path; a new book starts with a clean slate."""
@@ -59,9 +62,11 @@ class Verification:
     def consider(self, path: str, body: bytes, plan: PagePlan) -> None:
         """Look over this plan if its path is due and nothing else is being looked at; never raises, never waits."""
         names = frozenset(name for name, place in plan.slots.items() if place.elements)
-        if self._busy or not names:
+        if self._busy or not names or len(body) > LARGEST:
             return
         now = self._clock()
+        if now < self._rest_until:
+            return
         due = self._seen.get((path, names))
         if due is not None and now < due:
             return
@@ -76,6 +81,8 @@ class Verification:
                 log.exception("verification of %s failed", path)
                 bad = {}
             finally:
+                after = self._clock()
+                self._rest_until = after + REST * (after - now)
                 self._busy = False
             if bad and book == self._book:
                 self._distrusted[path] = self._distrusted.get(path, frozenset()) | frozenset(bad)

@@ -1,0 +1,95 @@
+"""Which pages a second engine looks over, and what follows when it disagrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import pytest
+
+from edgeproxy import verification
+from edgeproxy.html.charset import detect
+from edgeproxy.html.model import PagePlan
+from edgeproxy.html.plan import plan
+from edgeproxy.verification import AGAIN, LARGEST, Verification
+from tests.conftest import Clock
+from tests.world import PAGE, RULES, book_of
+
+PLAN: PagePlan = plan(PAGE, detect("text/html; charset=utf-8", PAGE), tuple(book_of(RULES).slots.values()))
+
+
+class AtOnce(Executor):
+    """Runs what is submitted before it returns; counts."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.runs += 1
+        done: Future[Any] = Future()
+        done.set_result(call(*args, **kwargs))
+        return done
+
+
+class Case:
+    def __init__(self, clock: Clock) -> None:
+        self.executor = AtOnce()
+        self.failed: list[tuple[str, str, str]] = []
+        self.verification = Verification(
+            clock=clock, executor=self.executor, failed=lambda *told: self.failed.append(told)
+        )
+
+    def look(self, path: str = "/", body: bytes = PAGE) -> int:
+        self.verification.distrusted(path, "book-1")
+        self.verification.consider(path, body, PLAN)
+        return self.executor.runs
+
+
+@pytest.fixture
+def case(clock: Clock) -> Case:
+    return Case(clock)
+
+
+def test_each_path_is_looked_at_once_and_later_again(case: Case, clock: Clock) -> None:
+    assert [case.look("/"), case.look("/"), case.look("/c/x")] == [1, 1, 2]
+    clock.advance(AGAIN + 1)
+    assert case.look("/") == 3
+
+
+def test_a_page_that_would_stop_the_others_is_not_looked_at(case: Case) -> None:
+    assert case.look(body=PAGE + b" " * LARGEST) == 0
+
+
+def test_a_look_is_followed_by_a_rest(case: Case, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object) -> dict[str, str]:
+        clock.advance(1.0)
+        return {}
+
+    monkeypatch.setattr(verification, "verify", slow)
+    assert [case.look("/a"), case.look("/b")] == [1, 1]
+    clock.advance(verification.REST + 1)
+    assert case.look("/b") == 2
+
+
+def test_a_slot_that_fails_is_distrusted_on_that_path_until_the_rules_change(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "verify", lambda *_: {"hero": "the tree differs"})
+    case.look("/")
+    assert case.failed == [("hero", "/", "the tree differs")]
+    assert case.verification.distrusted("/", "book-1") == {"hero"}
+    assert case.verification.distrusted("/c/x", "book-1") == frozenset()
+    assert case.verification.distrusted("/", "book-2") == frozenset()
+
+
+def test_a_look_that_fails_changes_nothing(
+    case: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> dict[str, str]:
+        raise RuntimeError
+
+    monkeypatch.setattr(verification, "verify", broken)
+    assert [case.look("/a"), case.look("/b")] == [1, 2]
+    assert case.failed == []
+    assert "verification of /a failed" in caplog.text
