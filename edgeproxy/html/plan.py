@@ -64,8 +64,9 @@ def plan(
 def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPlace:
     selector = selectors.compiled(slot.find, survey.charset)
     if selector is None:
-        label = survey.charset.label
-        missing = f'"{slot.find}" has characters that {label} lacks'
+        missing = f'{survey.charset.label} has not all characters of "{slot.find}"'
+        if survey.charset.source == "default":
+            missing = f'the page declares no charset, so that the characters of "{slot.find}" cannot be looked for'
         return SlotPlace(slot, 0, (), missing if slot.expect is Expect.ONE else "")
     found = [element for element in survey.source.document.select(selector) if not _in_template(element)]
     if slot.expect is Expect.ONE and len(found) != 1:
