@@ -90,7 +90,7 @@ def run_init(
     out.write(
         f"\nNext: put edgeproxy in front of the shop, and edit {folder}/ while it runs:\n"
         f'  export EDGEPROXY_KEYS="$(edgeproxy key)"\n'
-        f"  edgeproxy serve --origin {origin} --rules {folder} --preview open\n"
+        f"  edgeproxy serve --origin {origin} --origin-host {ground.host} --rules {folder} --preview open\n"
         f"  then open http://127.0.0.1:8080{page}?edge_persona=ada\n"
     )
     return code
