@@ -6,8 +6,9 @@ before its parse, ``depth`` and ``element`` on its tree) and, before Lexbor sees
 
 Depth and attributes are counted on turbohtml's tree, not guessed from the bytes: a guess is either fooled by stray end
 tags or forbids long lists of ``<li>`` without them.  turbohtml is linear in both (400,000 nested ``<div>``, 2 MB:
-90 ms) and never recurses, so ``size`` alone bounds it.  Lexbor is quadratic in both (100,000 nested ``<div>``: 9.5 s;
-50,000 attributes: 11.6 s) and cannot be interrupted: what it is given has passed turbohtml first.
+90 ms), never recurses and flattens what is too deep, so ``size`` alone bounds it.  Lexbor is quadratic in both
+(100,000 nested ``<div>``: 9.5 s; 50,000 attributes: 11.6 s) and cannot be interrupted: what it is given has passed
+turbohtml first.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import turbohtml
 from edgeproxy.html.model import Unplannable
 
 MAX_BYTES: Final = 2 * 1024 * 1024
-MAX_DEPTH: Final = 512  # where Chromium stops nesting, too
+MAX_DEPTH: Final = 512  # html is at depth 1; from here on turbohtml and Chromium flatten, Lexbor does not
 MAX_ATTRIBUTES: Final = 256  # of one tag
 MAX_COPIES: Final = 4  # elements per "<" of the source: unclosed formatting elements are copied again and again
 
@@ -28,36 +29,36 @@ TOO_DEEP: Final = f"the page nests elements more than {MAX_DEPTH} deep"
 TOO_MANY_ATTRIBUTES: Final = f"a tag has more than {MAX_ATTRIBUTES} attributes"
 
 # an element at a depth beyond the limit has a first sibling there: looking at first children alone halves the work
-_DEEP: Final = ">".join(["*"] * (MAX_DEPTH + 1)) + ":first-child"
+_DEEP: Final = ">".join(["*"] * MAX_DEPTH) + ":first-child"
 _MANY_ATTRIBUTES: Final = f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])"
 
 
 def size(body: bytes) -> None:
     """Raises ``Unplannable`` for a body beyond ``MAX_BYTES``."""
     if len(body) > MAX_BYTES:
-        raise Unplannable(f"the page is {len(body) / 1024 / 1024:.1f} MiB, more than {MAX_BYTES // 1024 // 1024}")
+        raise Unplannable(f"the page has {len(body):,} bytes, more than {MAX_BYTES // 1024 // 1024} MiB")
 
 
 def depth(document: turbohtml.Document) -> None:
-    """Raises ``Unplannable`` for a tree that is nested deeper than ``MAX_DEPTH`` along its first or last elements.
+    """Raises ``Unplannable`` for a tree that reaches ``MAX_DEPTH`` along its first or its last elements.
 
     That is how pages get too deep by mistake.  Depth elsewhere costs turbohtml nothing; ``element`` sees it where it
     matters, ``for_lexbor`` everywhere.
     """
     for last in (0, -1):
-        node: turbohtml.Node | None = document.root
-        for _ in range(MAX_DEPTH + 1):
-            children = [child for child in node.children if isinstance(child, turbohtml.Element)] if node else []
-            if not children:
-                break
-            node = children[last]
-        else:
-            raise Unplannable(TOO_DEEP)
+        node: turbohtml.Element | None = document.select_one("body")
+        deep = 1
+        while node is not None:
+            deep += 1
+            if deep >= MAX_DEPTH:
+                raise Unplannable(TOO_DEEP)
+            children = [child for child in node.children if isinstance(child, turbohtml.Element)]
+            node = children[last] if children else None
 
 
 def element(ancestors: Sequence[turbohtml.Element], location: turbohtml.SourceLocation | None) -> None:
     """Raises ``Unplannable`` for a matched element that is nested too deep or has too many attributes."""
-    if len(ancestors) > MAX_DEPTH:
+    if len(ancestors) + 1 >= MAX_DEPTH:
         raise Unplannable(TOO_DEEP)
     if location is not None and len(location.attrs) > MAX_ATTRIBUTES:
         raise Unplannable(TOO_MANY_ATTRIBUTES)
