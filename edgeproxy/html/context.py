@@ -29,20 +29,17 @@ def problem(parents: tuple[str, ...], markup: str) -> str:
     """Why ``markup`` cannot stand inside ``parents`` (tags, outermost first), naming the tag; "" when it can."""
     if not parents or parents[-1] == "html":
         return "nothing can stand beside <head> and <body>"
-    if _stays(parents, markup, "<!DOCTYPE html>"):
-        # without a doctype, and only there, a table may stand inside a paragraph (WHATWG, quirks mode)
-        if "p" not in parents or "<table" not in markup.lower() or _stays(parents, markup, ""):
-            return ""
-        return _sentence(parents, "table")
-    if not _stays(parents, "", "<!DOCTYPE html>"):
+    if _stays(parents, markup):
+        return ""
+    if not _stays(parents, ""):
         chain = " > ".join(parents[-4:])
         return f"the page nests {chain} in a way that HTML does not build from tags, so nothing can be put there"
     for token in scan.tokens(markup):
         if token.kind is scan.Kind.START:
             end = "" if token.name in scan.VOID else f"</{token.name}>"
-            if not _stays(parents, f"<{token.name}>{end}", "<!DOCTYPE html>"):
+            if not _stays(parents, f"<{token.name}>{end}"):
                 return _sentence(parents, token.name)
-        elif token.kind is scan.Kind.TEXT and not _stays(parents, markup[token.start : token.end], "<!DOCTYPE html>"):
+        elif token.kind is scan.Kind.TEXT and not _stays(parents, markup[token.start : token.end]):
             return f"text cannot stand directly inside <{parents[-1]}>: HTML moves it out"
     return f"HTML would not leave it inside <{parents[-1]}>"
 
@@ -53,9 +50,9 @@ def _sentence(parents: tuple[str, ...], tag: str) -> str:
     return f"<{tag}> cannot stand inside <{parents[-1]}>: HTML throws it out of its place"
 
 
-def _stays(parents: tuple[str, ...], markup: str, doctype: str) -> bool:
-    opening = doctype + "".join(f"<{tag}>" for tag in parents)
-    before = f"{opening}<!--{_BEFORE}-->"
+def _stays(parents: tuple[str, ...], markup: str) -> bool:
+    # with a doctype: quirks mode differs only in letting a table stand inside a paragraph, which we refuse everywhere
+    before = f"<!DOCTYPE html>{''.join(f'<{tag}>' for tag in parents)}<!--{_BEFORE}-->"
     document = turbohtml.parse(
         f"{before}{markup}<!--{_AFTER}-->",
         scripting=True,

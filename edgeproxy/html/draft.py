@@ -180,9 +180,8 @@ class Draft:
             for at, until, text in rearranged(self.body, element, draft.order):
                 yield _Piece(at, until, depth + 1 + _ITSELF, text, (), eats)
         if draft.prepended:
-            at = start + _swallowed(self.body, start, end) if eats else start
-            rank = _end(depth, _EMPTY_PREPEND) if at == end else depth + _PREPEND
-            yield _Piece(at, at, rank, b"".join(draft.prepended), (), eats)
+            rank = _end(depth, _EMPTY_PREPEND) if start == end else depth + _PREPEND
+            yield _Piece(start, start, rank, b"".join(draft.prepended), (), eats)
         if draft.appended:
             closes = _chain(depth + 1, element.unclosed_inside)
             yield _Piece(end, end, _end(depth, _APPEND), b"".join(draft.appended), closes, eats)
@@ -278,13 +277,6 @@ def _end(depth: int, step: float) -> float:
 
 def _chain(depth: int, tags: Sequence[str]) -> tuple[tuple[int, str], ...]:
     return tuple((depth + step, tag) for step, tag in enumerate(tags))
-
-
-def _swallowed(body: bytes, start: int, end: int) -> int:
-    """The length of the newline that the parser drops right behind ``<pre>``."""
-    if body[start : min(start + 2, end)] == b"\r\n":
-        return 2
-    return 1 if body[start : min(start + 1, end)] in (b"\n", b"\r") else 0
 
 
 def _behind_newline_eater(body: bytes, at: int) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.model import Piece
-from edgeproxy.html import context, fragments
+from edgeproxy.html import context, fragments, wellformed
 from edgeproxy.html.checks import HtmlMarkup
 from edgeproxy.html.edits import VERBS
 from edgeproxy.html.model import Charset
@@ -71,6 +71,12 @@ def test_well_formed_fragments(source: str) -> None:
     parts, mistakes = fragments.read(source)
     assert mistakes == ()
     assert "".join(str(part) for part in parts) == source
+
+
+def test_a_fragment_that_two_parsers_read_differently_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wellformed, "_shape", lambda source: [("html", 0)])
+    [mistake] = fragments.read("<p>x</p>")[1]
+    assert mistake.what == "two HTML parsers read this fragment differently"
 
 
 def test_a_byte_order_mark_is_no_part_of_a_fragment() -> None:
