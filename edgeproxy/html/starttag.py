@@ -14,6 +14,7 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from edgeproxy.html import scan
@@ -76,9 +77,19 @@ class TagChanges:
         return ""
 
 
+@lru_cache(maxsize=512)
+def _remembered(source: str) -> scan.Token | None:
+    return scan.start_tag(source)
+
+
+def _token(source: str) -> scan.Token | None:
+    """The tag's parts; short ones are remembered, for a theme has the same few on all its pages."""
+    return _remembered(source) if len(source) <= 2048 else scan.start_tag(source)
+
+
 def malformed(tag: bytes) -> bool:
     """Whether a start tag is too odd to be changed byte by byte."""
-    token = scan.start_tag(tag.decode("latin-1"))
+    token = _token(tag.decode("latin-1"))
     if token is None or not token.finished or token.end != len(tag):
         return True
     return any(attribute.name.startswith("=") for attribute in token.attributes)
@@ -87,7 +98,7 @@ def malformed(tag: bytes) -> bool:
 def rewrite(body: bytes, start: int, end: int, changes: TagChanges, charset: Charset) -> list[Splice]:
     """The splices that change the start tag ``body[start:end]``, sorted; none for what is so already."""
     source = body[start:end].decode("latin-1")
-    token = scan.start_tag(source)
+    token = _token(source)
     if token is None:
         return []
     first: dict[str, scan.Attribute] = {}
