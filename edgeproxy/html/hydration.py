@@ -53,7 +53,8 @@ _ALL_MARKS: Final = (*_MARKS, *_INSIDE_MARKS)
 _ISLANDS: Final = {"astro-island": "Astro"}
 _BEGINNINGS: Final = (*_WHOLE, *_ROOTED)
 _HEAD: Final = 120  # characters of a script that tell what it is
-_REACT_SEPARATOR: Final = "<!-- -->"
+_REACT_SEPARATOR: Final = "<!-- -->"  # between two texts
+_REACT_SUSPENSE: Final = "<!--$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,9 @@ def detect(source: Source) -> Hydration:
             json_state |= isinstance(script.parent, turbohtml.Element) and script.parent.tag in ("body", "html")
         elif text.startswith(_STATE):
             state = True
-    if json_state or state:
-        return _unnamed(source, json_state=json_state)
+    suspense = _REACT_SUSPENSE in source.text
+    if json_state or state or suspense:
+        return _unnamed(source, react=suspense or (json_state and _REACT_SEPARATOR in source.text))
     return Hydration()
 
 
@@ -130,7 +132,7 @@ def _begun(document: turbohtml.Document, text: str) -> Hydration:
     return next(_contained(document, *named) for beginning, named in _ROOTED.items() if text.startswith(beginning))
 
 
-def _unnamed(source: Source, *, json_state: bool) -> Hydration:
+def _unnamed(source: Source, *, react: bool) -> Hydration:
     """State for somebody: a container beside it, or, where React has left its marks, the whole document."""
     found = [
         element
@@ -138,10 +140,8 @@ def _unnamed(source: Source, *, json_state: bool) -> Hydration:
         if element.attr("id") in _CONTAINERS and element.children
     ]
     if found:
-        return Hydration(UNNAMED, containers=frozenset(found))
-    if json_state and _REACT_SEPARATOR in source.text:
-        return Hydration("React", whole=True)
-    return Hydration()
+        return Hydration("React" if react else UNNAMED, containers=frozenset(found))
+    return Hydration("React", whole=True) if react else Hydration()
 
 
 def _contained(document: turbohtml.Document, framework: str, container: str) -> Hydration:
