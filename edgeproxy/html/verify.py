@@ -87,11 +87,13 @@ class _Page:
             yield "text put there would become part of something else"
             return
         nodes = [mark.node for mark in marks if mark.node is not None]
-        node = nodes[0].next if outer else nodes[0].parent if nodes else None
-        if node is None:
+        if not nodes:
             return
-        if node.tag != element.tag:
-            yield f"<{node.tag}> stands there"
+        node = nodes[0].next if outer else nodes[0].parent
+        if node is None or node.tag != element.tag:
+            yield (
+                f"<{node.tag}> stands there" if node is not None and node.is_element_node else "it does not begin there"
+            )
             return
         yield from _misplaced(node, nodes, outer=outer, inner=inner, blank_tail=element.tag == "body")
         for mark in nodes:
