@@ -18,7 +18,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeproxy.origin import Limits, ShopBroken, ShopError, ShopRefused, ShopTimeout, ShopTransport, tls_context
+from edgeproxy.origin import (
+    Limits,
+    ShopBroken,
+    ShopBusy,
+    ShopError,
+    ShopRefused,
+    ShopTimeout,
+    ShopTransport,
+    tls_context,
+)
 from edgeproxy.origin.connection import ShopConnection
 from edgeproxy.origin.patience import Patience
 
@@ -791,7 +800,7 @@ async def test_a_name_that_does_not_resolve_refuses() -> None:
     await transport.aclose()
 
 
-async def test_a_full_pool_makes_the_next_wait_and_then_refuses() -> None:
+async def test_a_full_pool_makes_the_next_wait_and_then_says_that_it_is_full() -> None:
     asked, release = asyncio.Event(), asyncio.Event()
 
     async def waits(visit: Visit) -> None:
@@ -802,13 +811,15 @@ async def test_a_full_pool_makes_the_next_wait_and_then_refuses() -> None:
     async with shop(waits, limits=Limits(connections=1, connect=0.3)) as (behind, transport):
         first = asyncio.create_task(fetch(transport, request()))
         await asked.wait()
-        with pytest.raises(ShopTimeout) as caught:
+        with pytest.raises(ShopBusy) as caught:
             await fetch(transport, request())
-        assert caught.value.phase == "connect"
+        assert caught.value.unsent
+        assert transport.at_work == 1
         release.set()
         assert await first == (200, b"ok")
         assert await fetch(transport, request()) == (200, b"ok")
         assert behind.connections == 1
+        assert transport.at_work == 0
 
 
 async def test_a_shop_that_accepts_and_says_nothing_in_tls_is_given_up() -> None:

@@ -1,21 +1,28 @@
 """The shop behind us.
 
-``errors`` what can go wrong · ``patience`` how long we wait (pure) · ``exchange`` one answer, strictly ·
-``connection`` what the pool lends · ``transport`` the httpx transport over them.  Called by ``proxy``, ``app`` and
-the commands that fetch pages.
+``errors`` what can go wrong · ``patience`` how long we wait (pure) · ``health`` which address may be asked (pure) ·
+``exchange`` one answer, strictly · ``tunnel`` what follows a 101 · ``connection`` what the pool lends · ``lending``
+connections to one address · ``transport`` the httpx transport over them · ``addresses`` the same over several.  Called
+by ``proxy``, ``relay``, ``app`` and the commands that fetch pages.
 """
 
-from edgeproxy.origin.errors import ShopBroken, ShopError, ShopRefused, ShopTimeout
+from edgeproxy.origin.addresses import ShopAddresses
+from edgeproxy.origin.errors import ShopBroken, ShopBusy, ShopError, ShopRefused, ShopTimeout
+from edgeproxy.origin.health import Tolerance
+from edgeproxy.origin.lending import tls_context
 from edgeproxy.origin.patience import Limits
-from edgeproxy.origin.transport import ShopBody, ShopTransport, tls_context
+from edgeproxy.origin.transport import ShopBody, ShopTransport
 
 __all__ = [
     "Limits",
+    "ShopAddresses",
     "ShopBody",
     "ShopBroken",
+    "ShopBusy",
     "ShopError",
     "ShopRefused",
     "ShopTimeout",
     "ShopTransport",
+    "Tolerance",
     "tls_context",
 ]

@@ -1,8 +1,8 @@
 """One connection to the shop, as asyncio and aiohttp's pool see it.
 
 Here: that it carries one exchange at a time, and that bytes which come while it has none end it (they would be
-read as the answer to the next visitor's request).  Not here: what the bytes mean (``exchange``), pooling, DNS and
-TLS (aiohttp's connector).  Called by ``transport`` and the pool.
+read as the answer to the next visitor's request).  Not here: what the bytes mean (``exchange``, ``tunnel``), pooling,
+DNS and TLS (``lending`` and aiohttp's connector).  Called by ``transport``, ``lending`` and the pool.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import cast
 
 from edgeproxy.origin.exchange import Exchange, Lease
 from edgeproxy.origin.patience import Limits
+from edgeproxy.origin.tunnel import Tunnel
 
 __all__ = ["ShopConnection"]
 
@@ -28,7 +29,8 @@ class ShopConnection(asyncio.Protocol):
         self.loop = loop
         self.transport: asyncio.Transport | None = None
         self.uses = 0
-        self._exchange: Exchange | None = None
+        self.born = loop.time()
+        self._exchange: Exchange | Tunnel | None = None
         self._spoiled = False
         self._closed: asyncio.Future[None] | None = None
         self._lost = False
@@ -44,10 +46,10 @@ class ShopConnection(asyncio.Protocol):
             return False
         return not self._poll.poll(0)
 
-    def begin(self, lease: Lease, *, head_only: bool, limits: Limits) -> Exchange:
+    def begin(self, lease: Lease, *, head_only: bool, limits: Limits, upgrade: bool = False) -> Exchange:
         """Start an exchange; from here on what arrives is its answer."""
         self.uses += 1
-        exchange = self._exchange = Exchange(self, lease, head_only=head_only, limits=limits)
+        exchange = self._exchange = Exchange(self, lease, head_only=head_only, limits=limits, upgrade=upgrade)
         if not self.is_connected():  # lost since it was lent: nobody would tell the exchange
             exchange.lost(None)
         return exchange
@@ -64,6 +66,15 @@ class ShopConnection(asyncio.Protocol):
                 self._drain = self.loop.create_future()
             await asyncio.shield(self._drain)
         return self.transport is not None and not self.transport.is_closing()
+
+    def write_eof(self) -> None:
+        """End our direction where the connection can end one alone."""
+        if self.transport is not None and not self.transport.is_closing() and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def hand_over(self, tunnel: Tunnel) -> None:
+        """The exchange is over, and what arrives from here on is no HTTP."""
+        self._exchange = tunnel
 
     def finish(self, *, reusable: bool) -> None:
         """The exchange is over."""
@@ -118,6 +129,13 @@ class ShopConnection(asyncio.Protocol):
             self.abort()
         else:
             self._exchange.feed(data)
+
+    def eof_received(self) -> bool:
+        """True keeps our direction open: in a tunnel each ends by itself (over TLS both end together)."""
+        if isinstance(self._exchange, Tunnel) and self.transport is not None:
+            self._exchange.ended()
+            return self.transport.get_extra_info("ssl_object") is None
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = self._spoiled = True

@@ -1,10 +1,11 @@
 """What can go wrong behind us.
 
 Here: the few errors that the shop's side raises.  Not here: what the visitor is told (the proxy maps them:
-``ShopTimeout`` to 504, the others to 502 before the head left, a visible cut after it).
+``ShopTimeout`` to 504, ``ShopBusy`` to 503, the others to 502 before the head left, a visible cut after it).
 
     ShopError                   has .kind, one word for counters, and a sentence for the log
     ├── ShopRefused             no connection: kind "refused", "dns" or "tls"
+    ├── ShopBusy                every connection that we may have is at work; kind "busy"
     ├── ShopTimeout             too slow; .phase is "connect", "sending", "answer" or "body", kind the same
     └── ShopBroken              what it sent is not one well-formed answer: kind "silent" (closed before the first
                                 byte), "head", "framing", "interim", "upgrade" or "cut" (ended before its end)
@@ -12,7 +13,7 @@ Here: the few errors that the shop's side raises.  Not here: what the visitor is
 
 from __future__ import annotations
 
-__all__ = ["ShopBroken", "ShopError", "ShopRefused", "ShopTimeout"]
+__all__ = ["ShopBroken", "ShopBusy", "ShopError", "ShopRefused", "ShopTimeout"]
 
 
 class ShopError(Exception):
@@ -22,9 +23,26 @@ class ShopError(Exception):
         super().__init__(what)
         self.kind = kind
 
+    @property
+    def unsent(self) -> bool:
+        """Nothing of the request has left for the shop: it can be asked elsewhere, whatever its method."""
+        return False
+
 
 class ShopRefused(ShopError):
     """There is no connection to the shop to be had."""
+
+    @property
+    def unsent(self) -> bool:
+        return True
+
+
+class ShopBusy(ShopError):
+    """All our connections to the shop stayed at work: a limit of ours, and no fault of the shop's."""
+
+    @property
+    def unsent(self) -> bool:
+        return True
 
 
 class ShopTimeout(ShopError):
@@ -33,6 +51,10 @@ class ShopTimeout(ShopError):
     @property
     def phase(self) -> str:
         return self.kind
+
+    @property
+    def unsent(self) -> bool:
+        return self.kind == "connect"
 
 
 class ShopBroken(ShopError):

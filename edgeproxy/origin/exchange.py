@@ -11,6 +11,10 @@ Rules
 3. An answer to HEAD, a 204 and a 304 have no body, whatever they say (RFC 9112, 6.3).
 4. The connection may be used again only when the request went out whole and the answer came to its end by its own
    framing, with nothing behind it.
+5. A 101 is an answer only to a request that asked for an upgrade, and only as RFC 9110, 7.8 has it: HTTP/1.1, with
+   Connection and Upgrade, without a body.  Every byte behind it is the other protocol's (``tunnel``).
+6. Interim answers are read past: 100 was not asked for (Expect is answered by our own listener), 102 says nothing that
+   a visitor could use, and the hints of a 103 are not passed on.
 """
 
 from __future__ import annotations
@@ -23,18 +27,15 @@ import httptools
 
 from edgeproxy.origin.errors import ShopBroken, ShopTimeout
 from edgeproxy.origin.patience import Limits, Patience
+from edgeproxy.origin.tunnel import Tunnel, TwoWay
 
 __all__ = ["Exchange", "Lease", "Wire"]
 
 
-class Wire(Protocol):
+class Wire(TwoWay, Protocol):
     """What an exchange asks of its connection."""
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def finish(self, *, reusable: bool) -> None: ...
+    def hand_over(self, tunnel: Tunnel) -> None: ...
 
 
 class Lease(Protocol):
@@ -70,6 +71,7 @@ class Exchange:
         "_phase",
         "_surplus",
         "_until_close",
+        "_upgrade",
         "_waiter",
         "arrived",
         "complete",
@@ -81,9 +83,12 @@ class Exchange:
         "sender",
         "sent",
         "status",
+        "tunnel",
     )
 
-    def __init__(self, connection: Wire, lease: Lease, *, head_only: bool, limits: Limits) -> None:
+    def __init__(
+        self, connection: Wire, lease: Lease, *, head_only: bool, limits: Limits, upgrade: bool = False
+    ) -> None:
         self._connection = connection
         self._lease: Lease | None = lease
         self._loop = connection.loop
@@ -99,6 +104,7 @@ class Exchange:
         self._phase = "answer"
         self._surplus = False
         self._until_close = False
+        self._upgrade = upgrade
         self._waiter: asyncio.Future[None] | None = None
         self.arrived = False
         self.complete = False
@@ -109,6 +115,7 @@ class Exchange:
         self.status = 0
         self.sender: asyncio.Task[None] | None = None
         self.sent = False
+        self.tunnel: Tunnel | None = None
         self.parser = httptools.HttpResponseParser(self)
 
     # ------------------------------------------------------------------ for the transport
@@ -156,6 +163,8 @@ class Exchange:
         if self.error is None and not self.complete:
             self.error = ShopBroken("cut", "the answer was not read to its end")
         self._chunks.clear()
+        if self.tunnel is not None:
+            self.tunnel.close()
         self._end(reusable=False)
 
     def wake(self) -> None:
@@ -174,6 +183,9 @@ class Exchange:
         try:
             self.parser.feed_data(data)
         except _CALLBACK_ERRORS as problem:
+            if self.status == 101 and isinstance(problem, httptools.HttpParserUpgrade):
+                self._switch(data[problem.args[0] :])
+                return
             if self.complete:
                 self._surplus = True
             elif self.error is None:
@@ -235,6 +247,9 @@ class Exchange:
         if self.complete:
             return
         status = self.parser.get_status_code()
+        if status == 101 and self._upgrade:
+            self._check_switch()
+            return
         if status < 200:
             self._interim(status)
             return
@@ -286,6 +301,29 @@ class Exchange:
         self._head_size = 0
         if self._interims > self._limits.interims:
             raise self._stop("interim", f"the shop sent over {self._limits.interims} interim answers")
+
+    def _check_switch(self) -> None:
+        """The parser stops behind this head only where it has Upgrade and Connection, and no framing."""
+        names = {name.lower() for name, _ in self.headers}
+        options = b",".join(value for name, value in self.headers if name.lower() == b"connection").lower()
+        if (
+            b"upgrade" not in names
+            or b"upgrade" not in {option.strip() for option in options.split(b",")}
+            or names & {b"content-length", b"transfer-encoding"}
+            or self.parser.get_http_version() != "1.1"
+            or len(self.headers) > self._limits.headers
+        ):
+            raise self._stop("upgrade", "the shop's 101 is malformed")
+        self.status = 101
+
+    def _switch(self, rest: bytes) -> None:
+        lease, self._lease = self._lease, None
+        assert lease is not None
+        del self.parser
+        self.tunnel = Tunnel(self._connection, lease, rest, self._limits.window)
+        self._connection.hand_over(self.tunnel)
+        self.head_done = self.complete = True
+        self.wake()
 
     def _may_persist(self) -> bool:
         closing = any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)

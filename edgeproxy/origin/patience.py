@@ -32,7 +32,9 @@ class Limits:
     headers: int = 500  # lines of a head
     interims: int = 20  # answers of the 1xx kind before the real one
     connections: int = 256  # open to the shop at once
+    tunnels: int = 512  # connections that have left HTTP (101) at once
     keepalive: float = 15.0  # an idle connection is kept so long
+    age: float = 300.0  # a connection is used so long: a name that has moved is noticed
     dns: int = 10  # seconds that an address is believed
     window: int = 256 * 1024  # of a body held for a visitor who reads slowly
 

@@ -1,45 +1,37 @@
 """The shop as an httpx transport: connect, send, wait for the head, hand out the body.
 
 Here: what is sent and in which bytes, the one retry, which patience holds.  Not here: parsing (``exchange``), who may
-ask what (``sanitise``), what the visitor gets (``respond``, ``proxy``).  Connections come from aiohttp's pool
-(DNS with a time to live, happy eyeballs, TLS, a limit with a queue); its request writer and parser are not used:
-they re-spell targets ("/?" becomes "/", bytes that are not UTF-8 vanish), hand bytes that arrive late on an idle
-connection to the next request, and take a reset for the end of a body.
+ask what (``sanitise``), what the visitor gets (``respond``, ``proxy``), several addresses (``addresses``).  Connections
+come from aiohttp's pool (``lending``); its request writer and parser are not used: they re-spell targets ("/?" becomes
+"/", bytes that are not UTF-8 vanish), hand bytes that arrive late on an idle connection to the next request, and take
+a reset for the end of a body.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Sequence
 
-import aiohttp
 import httpx
 from yarl import URL
 
 from edgeproxy.origin.connection import ShopConnection
-from edgeproxy.origin.errors import ShopBroken, ShopRefused, ShopTimeout
-from edgeproxy.origin.exchange import Exchange, Lease
+from edgeproxy.origin.errors import ShopBroken, ShopError, ShopTimeout
+from edgeproxy.origin.exchange import Exchange
+from edgeproxy.origin.lending import Lender, tls_context
 from edgeproxy.origin.patience import Limits, Patience
 
-__all__ = ["ShopBody", "ShopTransport", "tls_context"]
+__all__ = ["Outcome", "ShopBody", "ShopTransport"]
 
 _SAFE = frozenset({"GET", "HEAD"})
 _SENDS_BODY = frozenset({"POST", "PUT", "PATCH"})
 _SPECIAL = frozenset(map(len, (b"host", b"content-length", b"transfer-encoding")))
 _DOCUMENT = (b"text/html", b"application/xhtml+xml")
+_NOTHING = httpx.ByteStream(b"")
 
-
-def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """TLS to the shop: certificates and names are verified, against ``ca_file`` where given, else the system's.
-
-    Raises OSError or ssl.SSLError when the file cannot be read as PEM certificates.
-    """
-    context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+Outcome = Callable[[ShopError | None], object]
+"""Told once how an exchange went: None when the whole answer came; never told when somebody gave it up."""
 
 
 class ShopBody(httpx.AsyncByteStream):
@@ -49,15 +41,26 @@ class ShopBody(httpx.AsyncByteStream):
     the bytes that did come.  ``aclose()`` before the end closes the connection: nobody gets its rest.
     """
 
-    __slots__ = ("_exchange", "_patience")
+    __slots__ = ("_exchange", "_outcome", "_patience")
 
-    def __init__(self, exchange: Exchange, patience: Patience) -> None:
+    def __init__(self, exchange: Exchange, patience: Patience, outcome: Outcome | None = None) -> None:
         self._exchange = exchange
         self._patience = patience
+        self._outcome = outcome
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while data := await self._exchange.read(self._patience):
-            yield data
+        try:
+            while data := await self._exchange.read(self._patience):
+                yield data
+        except ShopError as problem:
+            self._told(problem)
+            raise
+        self._told(None)
+
+    def _told(self, problem: ShopError | None) -> None:
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            outcome(problem)
 
     async def aclose(self) -> None:
         self._exchange.abandon()
@@ -67,9 +70,10 @@ class ShopBody(httpx.AsyncByteStream):
 
 
 class ShopTransport(httpx.AsyncBaseTransport):
-    """Requests to one shop.
+    """Requests to one address of the shop.
 
-    ``origin`` is "http://host:port" or "https://host:port"; every request goes there, whatever its URL says.
+    ``origin`` is "http://host:port" or "https://host:port"; every request goes there, whatever its URL says.  ``name``
+    is what TLS asks for and verifies where that is not the address's own host (``--origin-host``).
 
     A request's parts: ``method``; ``extensions["target"]``, the raw path and query, sent byte for byte (default:
     the URL's); ``headers`` as they are, in order, with duplicates, Host among them (default: the origin's), less
@@ -78,40 +82,69 @@ class ShopTransport(httpx.AsyncBaseTransport):
     a whole document (default: ``Limits.answer`` to the head).  The deadline binds the body too when the answer is
     HTML or does not say what it is; other answers stream, under an idle limit and a minimum rate.
 
+    ``extensions["upgrade"]``, where it is true, says that the headers ask for an upgrade: a 101 then is an answer whose
+    ``extensions["network_stream"]`` is the ``Tunnel``, on a connection that counts apart from the others; any other
+    answer is an ordinary one.  ``extensions["outcome"]``: an ``Outcome`` to tell.
+
     Answers carry the shop's status, raw headers and ``extensions["reason_phrase"]``; nothing is decoded, followed,
-    stored or added.  Raises ShopRefused, ShopTimeout, ShopBroken, what the request's stream raised, and ValueError
-    for a request that cannot be written as one (which is a fault of ours).
+    stored or added.  Raises ShopRefused, ShopBusy, ShopTimeout, ShopBroken, what the request's stream raised, and
+    ValueError for a request that cannot be written as one (which is a fault of ours).
 
     A GET or HEAD without a body is sent a second time, on a new connection, when a used connection closed before
     the first byte of the answer; nothing else ever is (RFC 9112, 9.3.1).
     """
 
-    def __init__(self, origin: str, *, tls: ssl.SSLContext | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        origin: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        name: str | None = None,
+    ) -> None:
         self._url = URL(origin)
         if self._url.scheme not in ("http", "https") or not self._url.raw_host:
             raise ValueError(f"the shop's address must be http://host or https://host, not {origin!r}")
         self.limits = limits or Limits()
-        self._tls = tls if tls is not None or self._url.scheme == "http" else tls_context()
+        if self._url.scheme == "http":
+            tls = None
+        elif tls is None:
+            tls = tls_context()
         default = self._url.is_default_port()
         authority = self._url.host_subcomponent if default else self._url.host_port_subcomponent
         self._authority = (authority or "").encode("ascii")
-        self._pool: aiohttp.TCPConnector | None = None
-        self._address: aiohttp.ClientRequest | None = None
-        self._timeout = aiohttp.ClientTimeout(connect=self.limits.connect, sock_connect=self.limits.connect)
+        self._lender = Lender(self._url, tls=tls, name=name, limits=self.limits, most=self.limits.connections)
+        self._tunnels = Lender(self._url, tls=tls, name=name, limits=self.limits, most=self.limits.tunnels)
         self.retries = 0
 
+    @property
+    def at_work(self) -> int:
+        """Connections that carry something now."""
+        return self._lender.lent + self._tunnels.lent
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        outcome: Outcome | None = request.extensions.get("outcome")
+        try:
+            return await self._asked(request, outcome)
+        except ShopError as problem:
+            if outcome is not None:
+                outcome(problem)
+            raise
+
+    async def _asked(self, request: httpx.Request, outcome: Outcome | None) -> httpx.Response:
         head, size, body, empty = self._written(request)
         loop = asyncio.get_running_loop()
         since = loop.time()
         deadline = request.extensions.get("deadline")
+        upgrade = bool(request.extensions.get("upgrade"))
         total = Patience.total(self.limits.answer if deadline is None else deadline)
         retriable = empty and request.method in _SAFE
-        lease, connection = await self._connect(total.left, fresh=False)
+        lender = self._tunnels if upgrade else self._lender
+        lease, connection = await lender.borrow(total.left, fresh=upgrade)
         while True:
             total.spend(loop.time() - since)
             reused = connection.uses > 0
-            exchange = connection.begin(lease, head_only=request.method == "HEAD", limits=self.limits)
+            exchange = connection.begin(lease, head_only=request.method == "HEAD", limits=self.limits, upgrade=upgrade)
             try:
                 connection.write(head)
                 if body is None:
@@ -126,60 +159,28 @@ class ShopTransport(httpx.AsyncBaseTransport):
                 retriable = False
                 self.retries += 1
                 since = loop.time()
-                lease, connection = await self._connect(total.left, fresh=True)
+                lease, connection = await lender.borrow(total.left, fresh=True)
             except BaseException:
                 exchange.abandon()
                 raise
+        extensions: dict[str, object] = {"http_version": b"HTTP/1.1", "reason_phrase": exchange.reason}
+        if exchange.tunnel is not None:
+            if outcome is not None:
+                outcome(None)
+            extensions["network_stream"] = exchange.tunnel
+            return httpx.Response(101, headers=exchange.headers, stream=_NOTHING, extensions=extensions)
+        patience = self._patience(exchange, total, timed=deadline is not None)
         return httpx.Response(
             exchange.status,
             headers=exchange.headers,
-            stream=ShopBody(exchange, self._patience(exchange, total, timed=deadline is not None)),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": exchange.reason},
+            stream=ShopBody(exchange, patience, outcome),
+            extensions=extensions,
         )
 
     async def aclose(self) -> None:
         """Close every connection; answers that still stream are cut."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
-
-    # ------------------------------------------------------------------ connecting
-
-    async def _connect(self, seconds: float, *, fresh: bool) -> tuple[Lease, ShopConnection]:
-        """A connection that nothing waits on; ``fresh``: one that was never used."""
-        pool, address = self._open()
-        timeout = self._timeout
-        if seconds < self.limits.connect:
-            timeout = aiohttp.ClientTimeout(connect=max(seconds, 0.001), sock_connect=max(seconds, 0.001))
-        while True:
-            try:
-                lease = await pool.connect(address, [], timeout)
-            except aiohttp.ClientConnectorDNSError as problem:
-                raise ShopRefused("dns", f"the shop's name {self._url.host!r} does not resolve") from problem
-            except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as problem:
-                raise ShopRefused("tls", f"no TLS with the shop: {problem}") from problem
-            except aiohttp.ClientConnectorError as problem:
-                raise ShopRefused("refused", f"no connection to the shop: {problem.strerror}") from problem
-            except TimeoutError as problem:
-                raise ShopTimeout("connect", "no connection to the shop in time") from problem
-            except aiohttp.ClientError as problem:
-                raise ShopRefused("refused", f"no connection to the shop: {problem}") from problem
-            connection = cast(ShopConnection, lease.protocol)
-            if connection.uses == 0 or (not fresh and connection.quiet()):
-                return lease, connection
-            lease.close()
-
-    def _open(self) -> tuple[aiohttp.TCPConnector, aiohttp.ClientRequest]:
-        if self._pool is None or self._address is None:
-            loop = asyncio.get_running_loop()
-            self._pool = aiohttp.TCPConnector(
-                limit=self.limits.connections,
-                keepalive_timeout=self.limits.keepalive,
-                ttl_dns_cache=self.limits.dns,
-            )
-            self._pool._factory = lambda: ShopConnection(loop)  # type: ignore[assignment]
-            self._address = aiohttp.ClientRequest("GET", self._url, loop=loop, ssl=self._tls or True)
-        return self._pool, self._address
+        await self._lender.aclose()
+        await self._tunnels.aclose()
 
     # ------------------------------------------------------------------ sending
 
