@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from edgeproxy.core.model import Decision, Experience, PageRequest, RuleBook, Slot
 from edgeproxy.html import charset as charsets
@@ -21,6 +22,8 @@ from edgeproxy.html.render import render
 from edgeproxy.html.roundtrip import roundtrip
 from edgeproxy.html.verb import Verb
 
+_EMPTY: Final = PagePlan(Charset("utf-8", "utf-8", 0, "default"), {}, None, None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Personalised:
@@ -28,7 +31,7 @@ class Personalised:
 
     body: bytes  # the very same object when nothing was placed
     placing: Placing
-    plan: PagePlan | None  # None: there was nothing to place, or ``note`` says why the page was left alone
+    plan: PagePlan | None  # None: nothing could be placed here, or ``note`` says why the page was left alone
     charset: Charset | None
     note: str = ""  # why the page as a whole was left alone, or a round trip was not made
 
@@ -51,6 +54,8 @@ def personalise(
     if not any(experience.edits for experience in decision.fitting):
         return Personalised(body, Placing((), (), {}, {}), None, None)
     slots = slots_here(book, decision.fitting, request.path)
+    if not slots and not _styles(decision.fitting):
+        return Personalised(body, place(decision, book, _EMPTY, body, {}), None, None)  # no reason to read the page
     charset: Charset | None = None
     try:
         charset = charsets.detect(content_type, body)
@@ -107,6 +112,10 @@ def children_of(experiences: Iterable[Experience]) -> dict[str, Collection[str]]
             if edit.slot is not None and asked is not None:
                 found[edit.slot] = tuple(dict.fromkeys((*found.get(edit.slot, ()), *asked)))
     return found
+
+
+def _styles(experiences: Iterable[Experience]) -> bool:
+    return any(edit.slot is None for experience in experiences for edit in experience.edits)
 
 
 def _without(page: PagePlan, distrusted: frozenset[str]) -> PagePlan:

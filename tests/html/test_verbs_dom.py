@@ -21,7 +21,7 @@ from edgeproxy.html.model import Charset, Element, PagePlan, PlaceOutcome, SlotP
 from edgeproxy.html.place import place
 from edgeproxy.html.plan import plan
 from edgeproxy.html.render import render
-from tests.html import dom
+from tests.html import dom, oracle
 from tests.html.making import book, experience, slot
 
 EDITS: Mapping[str, Any] = {
@@ -50,6 +50,8 @@ class Page:
     def __init__(self, body: bytes, find: str = "*") -> None:
         self.body = body
         self.find = find
+        # whether two engines see one tree; what <select> may hold has changed lately, not in both alike
+        self.agreed = b"<select" not in body.lower() and oracle.agree(body.decode("latin-1").replace("\r", " "))
         self.text = body.decode("latin-1").replace("\r", " ")
         self.plan = plan(body, UTF8, [slot("all", find, expect="any")], children={"all": EDITS["reorder"]})
         self.elements = self.plan.slots["all"].elements
@@ -86,6 +88,9 @@ class Page:
             # HTML moves blank text from behind </body> into the body, to its very end
             got, wanted = "".join(got.split()), "".join(wanted.split())
         if got == wanted:
+            spliced = body.decode("latin-1").replace("\r", " ")
+            if self.agreed and not oracle.agree(spliced):
+                return f"{verb}: selectolax reads {spliced!r} differently", made, reasons
             return "", made, reasons
         shown = [f"<{self.elements[n].tag}> at {self.elements[n].start}" for n in made]
         at = next((i for i, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), 0)
@@ -125,7 +130,7 @@ def test_tag_soup_has_the_tree_of_the_same_edit(soup: str, verb: str, data: st.D
         page = Page(soup.encode())
     except Unplannable:
         return
-    if not page.elements:
+    if not page.elements or soup.count("<body") > 1:  # a second <body> hands its attributes to the first
         return
     number = data.draw(st.integers(0, len(page.elements) - 1))
     fault, _, _ = page.fault([number], verb)
