@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
+from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode, SelectolaxError
 
 from edgeproxy.html import guards
 from edgeproxy.html.model import Charset, Unplannable
+from edgeproxy.html.scan import RAW_TEXT
 
 
 class Change(Enum):
@@ -52,11 +53,12 @@ class DomEdit:
     order: tuple[str, ...] = ()
 
 
+_RAW_TEXT = ", ".join(sorted(RAW_TEXT))
 _DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
 
 
 def roundtrip(body: bytes, charset: Charset, edits: Sequence[DomEdit]) -> bytes:
-    """The page after ``edits``, in order, on its DOM.
+    """The page after ``edits``, in order, on its DOM; every selector is asked of the page as it came.
 
     Raises ``Unplannable`` with a sentence where bytes cannot make the trip: they are not valid in the page's
     charset, a guard holds, a selector finds nothing, or what was serialised would not parse to the same tree.
@@ -67,23 +69,57 @@ def roundtrip(body: bytes, charset: Charset, edits: Sequence[DomEdit]) -> bytes:
     except (UnicodeDecodeError, LookupError):
         raise Unplannable(f"the page is not valid {charset.label}, so it cannot be written again") from None
     guards.for_lexbor(text)
-    page = LexborHTMLParser(text, scripting=True)
-    for edit in edits:
-        try:
-            found = page.css(edit.find)
-        except (SelectolaxError, ValueError) as mistake:
-            raise Unplannable(f'selectolax cannot use the selector "{edit.find}": {mistake}') from None
-        if not found:
-            raise Unplannable(f'the selector "{edit.find}" finds nothing')
-        for node in found:
+    page = _parse(text)
+    for number, edit in enumerate(edits):
+        for node in _found(page, edit.find):
+            node.attrs[_mark(number)] = ""  # survives what other edits do to the nodes around
+    for number, edit in enumerate(edits):
+        for node in page.css(f"[{_mark(number)}]"):
+            del node.attrs[_mark(number)]
             _APPLY[edit.change](node, edit)
-    written = page.html or ""
-    if LexborHTMLParser(written, scripting=True).html != written:
+    return body[: charset.bom] + _written(page, text, charset)
+
+
+def _parse(text: str) -> LexborHTMLParser:
+    return LexborHTMLParser(text, scripting=True, options=LexborDocumentOptions.WO_EVENTS)
+
+
+def _mark(number: int) -> str:
+    return f"data-edgeproxy-{number}"
+
+
+def _found(page: LexborHTMLParser, selector: str) -> list[LexborNode]:
+    try:
+        found = page.css(selector)
+    except (SelectolaxError, ValueError) as mistake:
+        raise Unplannable(f'selectolax cannot use the selector "{selector}": {mistake}') from None
+    if not found:
+        raise Unplannable(f'selectolax finds nothing for the selector "{selector}"')
+    return found
+
+
+def _written(page: LexborHTMLParser, text: str, charset: Charset) -> bytes:
+    html = page.html or ""
+    if _parse(html).html != html:
         raise Unplannable("the page's tree cannot be written as HTML that parses to the same tree")
     doctype = _DOCTYPE.search(text)
-    if doctype is not None and written.startswith("<!DOCTYPE"):
-        written = _DOCTYPE.sub(lambda _: doctype[0], written, count=1)  # Lexbor drops the public id: quirks mode
-    return body[: charset.bom] + written.encode(charset.codec, "xmlcharrefreplace")
+    if doctype is not None and html.startswith("<!DOCTYPE"):
+        html = _DOCTYPE.sub(lambda _: doctype[0], html, count=1)  # Lexbor drops the public id: quirks mode
+    try:
+        return html.encode(charset.codec)
+    except UnicodeEncodeError:
+        for node in page.css(_RAW_TEXT):  # character references mean nothing there
+            if not _encodable(node.inner_html or "", charset.codec):
+                raise Unplannable(f"{charset.label} has not all characters of a <{node.tag}>") from None
+        return html.encode(charset.codec, "xmlcharrefreplace")
+
+
+def _encodable(text: str, codec: str) -> bool:
+    try:
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fragment(html: str, context: LexborNode | None) -> list[LexborNode]:
