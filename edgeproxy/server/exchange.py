@@ -13,6 +13,12 @@ What an app may rely on
 - ``http.response.early_hint`` (an ASGI extension: ``links``, a list of bytes) sends a 103 before the head, to
   HTTP/1.1 clients; uvicorn itself sends no informational answer but 100.
 - ``scope["extensions"]["edgeproxy.target"]["target"]``: path and query exactly as they came.
+- ``scope["extensions"]["edgeproxy.upgrade"]`` is there when the request may be answered with a 101: HTTP/1.1, Upgrade
+  and ``Connection: upgrade``, no body, a connection that would stay open.  After ``http.response.start`` with status
+  101 (Connection is added, Upgrade is the app's) the connection is a tunnel: ``receive()`` gives ``http.request`` with
+  whatever bytes came, ``more_body`` false once the client has ended its direction; ``http.response.body`` writes bytes
+  as they are, ``more_body`` false ends our direction.  Neither ends the other's.  Returning closes the connection,
+  ``CutShort`` breaks it; a stop cancels the app.
 - Framing is ours: a Content-Length is kept and held to; without one an HTTP/1.1 answer is chunked, an HTTP/1.0 one
   ends with the connection.  Transfer-Encoding and Connection of the app are dropped, ``Connection: close`` is obeyed.
 - A Date of the app's is kept, else one is added (RFC 9110, 6.6.1).  Any status from 200 to 999 can be sent.
@@ -74,6 +80,7 @@ class Exchange(RequestResponseCycle):
         self.protocol = protocol
         self.task: asyncio.Task[None] | None = None
         self.until_close = False  # the body ends with the connection
+        self.tunnel = False  # a 101 was sent
         self._bodyless = False  # the answer has none, whatever the app sends (RFC 9112, 6.3)
         self._left: int | None = None  # bytes that Content-Length still promises; None: no promise
 
@@ -91,19 +98,22 @@ class Exchange(RequestResponseCycle):
             self.protocol.guard.fault(problem)
             await self._give_up()
         else:
-            if not self.response_complete and not self.disconnected:
+            if self.tunnel:
+                self.response_complete = True
+                self.on_response()
+            elif not self.response_complete and not self.disconnected:
                 self.protocol.guard.fault(InvalidAnswer("the app returned before its answer was complete"))
                 await self._give_up()
         finally:
             self.on_response = lambda: None
 
-    def dismiss(self) -> None:
-        """Nobody waits for the answer any more: nothing more is written, and the app is cancelled."""
+    def dismiss(self, why: str = "the visitor left") -> None:
+        """Nobody waits for the answer any more: nothing more is written, and the app is cancelled, told ``why``."""
         self.disconnected = True
         self.message_event.set()
         self.flow.resume_writing()
         if self.task is not None and not self.response_complete:
-            self.task.cancel()
+            self.task.cancel(why)
 
     async def _give_up(self) -> None:
         if self.response_started:
@@ -136,7 +146,10 @@ class Exchange(RequestResponseCycle):
             return
         kind = message["type"]
         if kind == "http.response.body" and self.response_started and not self.response_complete:
-            self._write_body(message.get("body", b""), message.get("more_body", False))
+            if self.tunnel:
+                self._write_bytes(message.get("body", b""), message.get("more_body", False))
+            else:
+                self._write_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start" and not self.response_started:
             self._write_head(message["status"], message.get("headers", ()))
         elif kind == "http.response.early_hint" and not self.response_started:
@@ -145,7 +158,8 @@ class Exchange(RequestResponseCycle):
             raise InvalidAnswer(f"{kind} has no place here")
 
     def _write_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        if not 200 <= status <= 999:
+        switches = status == 101 and "edgeproxy.upgrade" in self.scope["extensions"]
+        if not 200 <= status <= 999 and not switches:
             raise InvalidAnswer(f"{status} is no status of an answer")
         lines = [STATUS_LINE.get(status) or b"HTTP/1.1 %d \r\n" % status]
         breaks = 2
@@ -190,12 +204,24 @@ class Exchange(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         self._write(head)
+        if switches:
+            self.tunnel = True
+            self.protocol.hand_over()
+
+    def _write_bytes(self, data: bytes, more: bool) -> None:
+        self._write(data)
+        if not more and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def _frame(self, status: int, length: int | None, lines: list[bytes]) -> int:
         """Append the framing headers (RFC 9112, 6); returns how many."""
         added = 0
         self.chunked_encoding = self.until_close = False  # of a head that could not be written
         self._left = None
+        if status == 101:
+            self.keep_alive = False
+            lines.append(b"connection: upgrade\r\n")
+            return 1
         self._bodyless = self.scope["method"] == "HEAD" or status in _BODYLESS
         if status in (204, 205):
             length = 0 if status == 205 else None  # RFC 9110, 15.3.5 and 15.3.6

@@ -53,6 +53,7 @@ class Guard:
         self.limits = limits
         self._language = language
         self.draining = False  # a stop has begun: every answer closes its connection
+        self.tunnels = 0  # connections that have left HTTP: their apps run, and are no requests at work
         self.trusts = trusts
         self._on_refusal = on_refusal
         self._on_fault = on_fault

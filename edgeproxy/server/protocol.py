@@ -19,7 +19,9 @@ How it differs from what it is built on
 7. The app begins when a short body is there whole, or 64 KB of a longer one, or after a second: a body that turns
    out broken or never comes does not reach it, and a slow one keeps no connection to the shop busy.  A client that
    expects a 100 is not waited for.
-8. Deadlines (``tick``): a head, an idle connection, a body that does not come, an answer that is not taken.
+8. A request that asks for an upgrade may be handed over to the app (``exchange`` says how): from its 101 on the
+   connection is a tunnel, and its bytes are nobody's requests.
+9. Deadlines (``tick``): a head, an idle connection, a body that does not come, an answer that is not taken.
 
 Early answers: an answer may end before its request does; what is still to come is read and dropped if it is short.
 """
@@ -50,6 +52,7 @@ _HEAD: Final = 0  # waiting for a request, or in its head
 _BODY: Final = 1  # in its body
 _WAIT: Final = 2  # the request is whole, its answer is not
 _LINGER: Final = 3  # refused or done: what still comes is dropped
+_TUNNEL: Final = 4  # a 101 was sent: bytes both ways
 
 _PREFIX: Final = (b"POST / HTTP/1.0\r\n", b"POST / HTTP/1.1\r\n")
 _CHUNKED: Final = _PREFIX[1] + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -61,6 +64,7 @@ _HOLD_SECONDS: Final = 1.0  # …so long
 _REST: Final = 256 * 1024  # of a body nobody wants any more: read, so that the connection can go on
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _HINT: Final[dict[str, Any]] = {}
+_UPGRADE: Final[dict[str, Any]] = {}
 
 
 def _drop(line: tuple[bytes, bytes]) -> None:
@@ -101,6 +105,7 @@ class GuardProtocol(HttpToolsProtocol):
         self._sink: Callable[[tuple[bytes, bytes]], None] = _drop  # where header lines go
         self._whole = False
         self._keep = False
+        self._upgrade = False  # it asks to leave HTTP
         self._left: int | None = None  # bytes that Content-Length still announces
         self._received = 0
         self._overhead = 0
@@ -121,8 +126,18 @@ class GuardProtocol(HttpToolsProtocol):
         if over:
             self._refuse(Refused(503, "too many connections", over))
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """True keeps our direction open: in a tunnel each ends by itself (over TLS both end together)."""
+        if self._phase != _TUNNEL:
+            return False
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        return self.transport.get_extra_info("ssl_object") is None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.guard.closed(self)
+        if self._phase == _TUNNEL:
+            self.guard.tunnels -= 1
         self._phase = _LINGER
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.dismiss()
@@ -136,10 +151,15 @@ class GuardProtocol(HttpToolsProtocol):
             self._take_body(data)
         elif phase == _WAIT:
             self._hold(data)
+        elif phase == _TUNNEL:
+            self._take_bytes(data)
 
     def shutdown(self) -> None:
-        """A stop has begun (``Guard.drain``): the present answer is the connection's last."""
-        if self.cycle is not None:
+        """A stop has begun (``Guard.drain``): the present answer is the connection's last; a tunnel ends here."""
+        if self._phase == _TUNNEL:
+            self.cycle.dismiss("the server stops")
+            self.transport.close()
+        elif self.cycle is not None:
             self.cycle.keep_alive = False
 
     def close_if_idle(self) -> bool:
@@ -208,7 +228,7 @@ class GuardProtocol(HttpToolsProtocol):
         body = self._parse(line, head)
         if limits.body_bytes and body.length is not None and body.length > limits.body_bytes:
             raise Refused(413, "a body that is too large", "body_bytes")
-        if len(self.tasks) >= limits.requests:
+        if len(self.tasks) - self.guard.tunnels >= limits.requests:
             raise Refused(503, "too many requests at work", "requests")
         if self._whole is (body.chunked or bool(body.length)):
             raise Refused(400, "a head that two readers end in two places")
@@ -234,19 +254,19 @@ class GuardProtocol(HttpToolsProtocol):
 
     def _parse(self, line: RequestLine, head: bytes) -> Framing:
         """Give the header lines to the parser; afterwards it stands in the body, if there is one.  Raises Refused."""
-        upgrade = False
+        self._upgrade = False
         self._whole = False
         self._sink = self.headers.append
         try:
             self.parser.feed_data(_PREFIX[line.minor] + head[line.end :])
         except httptools.HttpParserUpgrade:
-            upgrade = True
+            self._upgrade = True
         except httptools.HttpParserError as problem:
             raise Refused(400, str(problem)) from None
         finally:
             self._sink = _drop  # trailers (4 above)
         body = framing(self.headers, line)
-        if upgrade and (body.chunked or body.length):
+        if self._upgrade and (body.chunked or body.length):
             # The parser is done with this request, whatever body it has: make it read one (3 above).
             self._whole = False
             self._muted = True
@@ -276,6 +296,8 @@ class GuardProtocol(HttpToolsProtocol):
             "query_string": query,
             "extensions": {"edgeproxy.target": {"target": target}, "http.response.early_hint": _HINT},
         }
+        if self._upgrade and self._whole and self._keep and line.minor == 1 and not self.guard.draining:
+            scope["extensions"]["edgeproxy.upgrade"] = _UPGRADE
         return Exchange(
             self, scope, expects=body.expects and not self._whole, keep_alive=self._keep and line.minor == 1
         )
@@ -289,6 +311,25 @@ class GuardProtocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
         self.cycle.task = task
+
+    # ------------------------------------------------------------------ after a 101
+
+    def hand_over(self) -> None:
+        """The app has sent a 101: what came behind the request, and whatever comes, goes to its ``receive``."""
+        cycle = self.cycle
+        self._phase = _TUNNEL
+        self.guard.tunnels += 1
+        cycle.more_body = True
+        cycle.body += self._held
+        self._held.clear()
+        cycle.message_event.set()
+
+    def _take_bytes(self, data: bytes) -> None:
+        cycle = self.cycle
+        cycle.body += data
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     # ------------------------------------------------------------------ a body, and what comes after it
 
@@ -401,7 +442,7 @@ class GuardProtocol(HttpToolsProtocol):
         since = self._since
         if self._phase == _BODY:
             self._tick_body(now)
-        elif self._phase == _WAIT or (reading and self._idle):
+        elif self._phase in (_WAIT, _TUNNEL) or (reading and self._idle):
             self._since = None
         elif since is None:
             self._since = now
