@@ -57,6 +57,7 @@ def test_slots_that_are_not_on_this_page() -> None:
     elsewhere = slot("x", "#x", on=compile_paths(["/c/**"]))
     result = made(PAGE, [elsewhere], [NEW], path="/p/1")
     assert result.body is PAGE
+    assert result.placing.placements[0].outcome is PlaceOutcome.ELSEWHERE, "nobody need look after this page"
     assert result.placing.placements[0].why == 'the slot "x" is not on this page'
     assert result.plan is None  # and the page was not even read
     assert made(PAGE, [elsewhere], [NEW], path="/c/1").body != PAGE

@@ -128,6 +128,7 @@ class PlaceOutcome(Enum):
     PLACED = "placed"
     SHADOWED = "shadowed"  # an earlier experience has the slot, or bytes that cross it
     REFUSED = "refused"  # not found as expected, illegal there, not verified…
+    ELSEWHERE = "elsewhere"  # its slot is for other pages: no success and no failure
 
 
 @dataclass(frozen=True, slots=True)

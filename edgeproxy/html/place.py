@@ -29,8 +29,6 @@ from edgeproxy.html.model import Element, PagePlan, Placement, PlaceOutcome, Pla
 from edgeproxy.html.roundtrip import DomEdit
 from edgeproxy.html.verb import Ranges, Site, Verb, Zone
 
-_ELSEWHERE = "not on this page"
-
 
 def place(
     decision: Decision,
@@ -174,7 +172,7 @@ class _Trial:
             known = self.book.slots.get(slot)
             off = known is not None and not known.enabled
             tally.elsewhere = not off
-            tally.refused.append(f'the slot "{slot}" is switched off' if off else f'the slot "{slot}" is {_ELSEWHERE}')
+            tally.refused.append(f'the slot "{slot}" is ' + ("switched off" if off else "not on this page"))
             return []
         if action.takes_slot:
             holder = self.state.slots.get(slot)
@@ -328,7 +326,8 @@ class _Trial:
         shadows = tally.shadowed + tally.partly
         if shadows:
             return Placement(self.experience, edit, PlaceOutcome.SHADOWED, "; ".join(dict.fromkeys(shadows)))
-        return Placement(self.experience, edit, PlaceOutcome.REFUSED, "; ".join(dict.fromkeys(tally.refused)))
+        outcome = PlaceOutcome.ELSEWHERE if tally.elsewhere else PlaceOutcome.REFUSED
+        return Placement(self.experience, edit, outcome, "; ".join(dict.fromkeys(tally.refused)))
 
     def _nothing_of_it(self) -> list[Placement]:
         """An experience that is whole or nothing came to nothing: the culprits say why, the others name them."""
@@ -356,7 +355,7 @@ def _shadow(name: str) -> str:
 
 def _outcome(experience: Experience, placements: Sequence[Placement], *, forced: bool) -> tuple[Outcome, str]:
     """How an experience ended, with a sentence."""
-    here = [p for p in placements if not p.why.endswith(_ELSEWHERE)]
+    here = [p for p in placements if p.outcome is not PlaceOutcome.ELSEWHERE]
     placements = here or placements
     placed = [p for p in placements if p.outcome is PlaceOutcome.PLACED]
     shadowed = [p for p in placements if p.outcome is PlaceOutcome.SHADOWED]
