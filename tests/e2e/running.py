@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -173,6 +174,7 @@ def edgeproxy(*args: str, cwd: Path | None = None, check: bool = True) -> subpro
     return done
 
 
+@cache
 def visitor_cookie(stage: str, *segments: str) -> str:
     """The bare value of an ``edge_visitor`` cookie, as ``edgeproxy cookie`` prints it."""
     labels = [word for segment in segments for word in ("--segment", segment)]

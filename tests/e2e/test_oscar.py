@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
+import subprocess
 
 import httpx
 import pytest
 
-from tests.e2e.oscar import NEVER, PAGES, VISITORS, Shopper, Storefront, assert_same_bytes, expected, shopping
+from tests.conftest import missing
+from tests.e2e.oscar import (
+    NEVER,
+    PAGES,
+    VISITORS,
+    Shopper,
+    Storefront,
+    assert_same_bytes,
+    cookie_of,
+    expected,
+    shopping,
+)
 
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(600)]
 
@@ -49,6 +62,16 @@ def test_each_visitor_gets_their_edits_and_the_shops_bytes(storefront: Storefron
         answer = shopper.get(PAGES[page])
         holds(storefront, answer, visitor, page)
         assert (answer.content == storefront.relay.last(PAGES[page]).body) == (visitor == "anonymous")
+
+
+@pytest.mark.parametrize("options", [(), ("--compressed",), ("--http1.0",)])
+def test_curl_with_a_cookie_from_the_command_line(storefront: Storefront, options: tuple[str, ...]) -> None:
+    if not shutil.which("curl"):
+        missing("no curl")
+    cookie = f"edge_visitor={cookie_of('newcomer')}"
+    command = ["curl", "-sS", "--max-time", "30", *options, "-b", cookie, storefront.proxy.base + PAGES["list"]]
+    got = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    assert_same_bytes(got, expected("newcomer", "list", storefront.relay.last(PAGES["list"]).body), "the list in curl")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, deflate, br, zstd"])
