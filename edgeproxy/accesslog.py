@@ -27,7 +27,7 @@ class Served(NamedTuple):
     path: str  # raw, before "?", one character a byte
     status: int  # 0: the connection closed without an answer
     bytes: int = 0  # of the body, as they left
-    lane: str = "pass"  # "pass", "private", "shared"; "refused": it went nowhere; "own": an address of ours
+    lane: str = "pass"  # "pass", "private", "shared"; "relay"; "refused": it went nowhere; "own": ours
     why: str = ""  # of the lane
     total_ms: float = 0.0
     origin_ms: float = 0.0  # of it, waiting for the shop

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
+from urllib.parse import urlsplit
 
 import httpx
 from starlette.applications import Starlette
@@ -21,7 +23,7 @@ from starlette.applications import Starlette
 from edgeproxy.console.admin import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.journal import Journal
-from edgeproxy.origin import Limits, ShopTransport, tls_context
+from edgeproxy.origin import Limits, ShopAddresses, ShopTransport, Tolerance, tls_context
 from edgeproxy.proxy import Books, EdgeProxy
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
@@ -41,20 +43,23 @@ class Parts:
     books: Books
     source: RuleBookSource | None  # the folder behind ``books``, when it is one
     transport: httpx.AsyncBaseTransport
+    checks: Callable[[], Coroutine[None, None, None]] | None = None  # of the shop's addresses, for ever
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """While it is open, the rules are watched; at its end the connections to the shop close."""
-        watching = None
+        """While it is open, rules and shop are watched; at its end the connections to the shop close."""
+        watching = []
         if self.source is not None:
-            watching = asyncio.create_task(self.source.watch(self._changed))
+            watching.append(asyncio.create_task(self.source.watch(self._changed)))
+        if self.checks is not None:
+            watching.append(asyncio.create_task(self.checks()))
         try:
             yield
         finally:
-            if watching is not None:
-                watching.cancel()
+            for task in watching:
+                task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await watching
+                    await task
             await self.transport.aclose()
 
     def _changed(self, book: RuleBook | None, problems: tuple[Problem, ...]) -> None:
@@ -94,7 +99,7 @@ def build_app(
     journal = Journal(settings, stream=log_to, clock=clock)
     journal.rules(books.book, ok=books.book is not None)
     if transport is None:
-        transport = _shop(settings)
+        transport = _shop(settings, journal)
     verification = Verification(
         clock=time.monotonic,
         executor=ThreadPoolExecutor(1, thread_name_prefix="verification"),
@@ -108,21 +113,58 @@ def build_app(
         journal=journal,
         rewriter=Rewriter(settings, verification=verification),
     )
-    return Parts(proxy, build_admin(settings, journal, books), journal, books, source, transport)
+    checks = None
+    if settings.origin_health and isinstance(transport, ShopAddresses):
+        checks = partial(
+            transport.watch, settings.origin_health.encode(), _asks(settings), settings.limits.origin_health_seconds
+        )
+    return Parts(proxy, build_admin(settings, journal, books), journal, books, source, transport, checks)
 
 
-def _shop(settings: Settings) -> ShopTransport:
-    limits = settings.limits
-    return ShopTransport(
-        settings.origin,
-        tls=tls_context(settings.origin_ca) if settings.origin.startswith("https:") else None,
-        limits=Limits(
-            connect=limits.origin_connect_seconds,
-            answer=limits.origin_answer_seconds,
-            idle=limits.origin_idle_seconds,
-            rate=limits.origin_rate_bytes,
-            rate_grace=limits.origin_rate_seconds,
-            head=limits.origin_header_bytes,
-            connections=limits.origin_connections,
-        ),
+def _shop(settings: Settings, journal: Journal) -> ShopAddresses:
+    """The shop at all its addresses, each counted."""
+    said = settings.limits
+    limits = Limits(
+        connect=said.origin_connect_seconds,
+        answer=said.origin_answer_seconds,
+        idle=said.origin_idle_seconds,
+        rate=said.origin_rate_bytes,
+        rate_grace=said.origin_rate_seconds,
+        head=said.origin_header_bytes,
+        connections=said.origin_connections,
+        tunnels=said.upgrades,
+        age=said.origin_connection_seconds,
     )
+    tls = tls_context(settings.origin_ca) if settings.origin.startswith("https:") else None
+    name = None
+    if settings.origin_host is not None:  # asked for in TLS too, without its port (RFC 6066, 3)
+        name = urlsplit(f"//{settings.origin_host}").hostname
+    counters = journal.counters
+    shop = ShopAddresses(
+        [(each, ShopTransport(each, tls=tls, limits=limits, name=name)) for each in settings.origins],
+        tolerance=Tolerance(said.origin_failures, said.origin_out_seconds, said.origin_out_most_seconds),
+        count=counters.counter(
+            "edgeproxy_origin_answers_total", "What the shop's addresses answered, or how they failed", "address", "how"
+        ).add,
+    )
+    counters.gauge(
+        "edgeproxy_origin_usable",
+        "1 when an address of the shop is not left out",
+        lambda: {(one.name,): float(shop.usable(one)) for one in shop.addresses},
+        "address",
+    )
+    counters.gauge(
+        "edgeproxy_origin_connections",
+        "Connections to the shop at work",
+        lambda: {(one.name,): one.via.at_work for one in shop.addresses},
+        "address",
+    )
+    return shop
+
+
+def _asks(settings: Settings) -> list[tuple[bytes, bytes]]:
+    """The head of a health check: under the name by which visitors come, as far as there is one."""
+    names = [name for name in settings.hosts if not name.startswith("*.")]
+    host = settings.origin_host or next(iter(names), "")
+    lines = [(b"user-agent", b"edgeproxy health check"), (b"accept", b"*/*")]
+    return [(b"host", host.encode()), *lines] if host else lines

@@ -6,7 +6,7 @@ headers (``sanitise``, ``respond``), decisions (``core``), a page's bytes (``per
 
     guard     sanitise, cut our flags                     fails closed: 400, 405, 421
     intend    visitor, preview, decide, lane              fails open: the shop's page, untouched
-    ask       the shop                                    502, 504
+    ask       the shop                                    502, 503, 504
     answer    PASS: streamed · PRIVATE: rewritten         fails open: its page, untouched; a break is a visible break
 
 A fault of ours is logged once with its traceback, counted, and never seen by the visitor.
@@ -31,7 +31,8 @@ from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBo
 from edgeproxy.core.visitor import VerifiedCookies
 from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
-from edgeproxy.origin import ShopError, ShopTimeout
+from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
+from edgeproxy.relay import Relay, disbelief
 from edgeproxy.respond import Origin
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser
@@ -51,6 +52,7 @@ BIGGEST_FORM: Final = 8192  # bytes of a form of ours
 _NOTHING = httpx.ByteStream(b"")
 _NO_RULES = Lane(LaneKind.PASS, "no rules are live")
 _OUR_FAULT = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
+_UPGRADE = "another protocol is asked for (Upgrade)"
 _BODILESS = frozenset({204, 304})
 
 
@@ -88,6 +90,7 @@ class EdgeProxy:
         self._sanitiser = Sanitiser.of(settings)
         self._verified = VerifiedCookies()
         self._cookie = settings.cookie
+        self._relay = Relay(settings.limits.upgrade_idle_seconds, journal.counters)
         self._origin = Origin.of(settings.origin)
         self._origin_url = httpx.URL(settings.origin)
         self._open_preview = settings.preview == "open"
@@ -107,8 +110,8 @@ class EdgeProxy:
         except CutShort:
             trail.cut = True
             raise
-        except asyncio.CancelledError:
-            trail.problem = trail.problem or "the visitor left"
+        except asyncio.CancelledError as why:
+            trail.problem = trail.problem or " ".join(map(str, why.args)) or "the visitor left"
             raise
         except Exception:
             log.exception("request %s", trail.request_id)
@@ -145,6 +148,8 @@ class EdgeProxy:
             return
         try:
             intent = self._intend(request, head)
+            if head.upgrade and self._settings.upgrade == "relay":
+                intent = replace(intent, lane=replace(intent.lane, kind=LaneKind.PASS, why=_UPGRADE))
         except Exception:
             log.exception("deciding for request %s", trail.request_id)
             trail.fault = True
@@ -205,6 +210,10 @@ class EdgeProxy:
         extensions: dict[str, Any] = {"target": target}
         if head.method in {"GET", "HEAD"}:
             extensions["deadline"] = self._settings.deadline
+        if head.upgrade:
+            extensions["upgrade"] = self._settings.upgrade == "relay"
+            if not extensions["upgrade"]:
+                self._relay.ends.add("refused")
         request = httpx.Request(
             head.method,
             self._origin_url,
@@ -218,7 +227,7 @@ class EdgeProxy:
         except ShopError as error:
             trail.shop_seconds = perf_counter() - asked
             trail.problem = f"shop: {error}"
-            await self._error(504 if isinstance(error, ShopTimeout) else 502, trail, answer)
+            await self._error(_status_of(error), trail, answer)
             return
         except _TooLong:
             trail.problem, trail.refused = "the request's body is too long", True
@@ -229,14 +238,38 @@ class EdgeProxy:
             raise CutShort from None
         trail.shop_seconds = perf_counter() - asked
         try:
+            if response.status_code == 101:
+                await self._switch(head, response, receive, trail, answer)
+                return
+            if extensions.get("upgrade"):
+                self._relay.ends.add("declined")
             await self._answer(response, intent, trail, answer)
         except ShopError as error:
             trail.problem = f"shop: {error}"
             if answer.started:
                 raise CutShort from None
-            await self._error(504 if isinstance(error, ShopTimeout) else 502, trail, answer)
+            await self._error(_status_of(error), trail, answer)
         finally:
             await response.aclose()
+
+    async def _switch(
+        self, head: Forwardable, response: httpx.Response, receive: Receive, trail: Trail, answer: Answer
+    ) -> None:
+        """The shop leaves HTTP: from here on bytes are relayed, both ways, until both have ended."""
+        shop = response.extensions["network_stream"]
+        try:
+            lines = [(name.lower(), value) for name, value in response.headers.raw]
+            if why := disbelief(head.headers, lines):
+                trail.problem = f"shop: {why}"
+                self._relay.ends.add("disbelieved")
+                await self._error(502, trail, answer)
+                return
+            trail.lane = Lane(LaneKind.PASS, f"relayed: {head.upgrade.decode()}")
+            passed = respond.passed(lines, self._origin, head.scheme.encode(), head.host.encode("latin-1"))
+            await answer.start(101, [*passed, *(line for line in lines if line[0] == b"upgrade")])
+            await self._relay.run(receive, answer, shop)
+        finally:
+            await shop.aclose()
 
     # ------------------------------------------------------------------ answer
 
@@ -329,6 +362,7 @@ class EdgeProxy:
             status,
             language=book.shop.language if book is not None else "en",
             request_id=trail.request_id,
+            retry_after=1 if status == 503 else None,
             allow=tuple(sorted(self._settings.methods)) if allow is None else allow,
         )
         await answer.whole(page.status, page.headers, page.body)
@@ -401,6 +435,11 @@ class _RequestBody(httpx.AsyncByteStream):
 
 
 # --------------------------------------------------------------------------- the shop's side
+
+
+def _status_of(error: ShopError) -> int:
+    """What the visitor is told: come back at once, it was too slow, or it was broken."""
+    return 503 if isinstance(error, ShopBusy) else 504 if isinstance(error, ShopTimeout) else 502
 
 
 def _for_shop(head: Forwardable, intent: Intent) -> list[tuple[bytes, bytes]]:

@@ -55,6 +55,7 @@ class Forwardable(NamedTuple):
     trusted: bool = False  # the peer is a proxy in front of us
     forwarded: bool = False  # somebody in front has put headers of its own on it
     country: str | None = None  # as a trusted proxy tells it, upper-case
+    upgrade: bytes = b""  # the protocol that it asks to go on in, lower-case, where that could be relayed
 
 
 class Refusal(NamedTuple):
@@ -89,6 +90,7 @@ _PROTO: Final = 11
 _FORWARDED_HOST: Final = 12
 _FORWARDED: Final = 13
 _COUNTRY: Final = 14
+_UPGRADE: Final = -1
 
 
 def _table(rows: Mapping[int, str]) -> dict[bytes, int]:
@@ -105,7 +107,8 @@ _TABLE: Final = _table(
         # RFC 9110, 7.6.1 and 11.7: they belong to one connection.  Expect: the server has answered it.
         # Proxy: CGI programs take it for the setting HTTP_PROXY ("httpoxy").
         _DROP: """expect http2-settings keep-alive proxy proxy-authenticate proxy-authorization proxy-connection
-            te trailer upgrade""",
+            te trailer""",
+        _UPGRADE: "upgrade",
         _HOST: "host",
         _COOKIE: "cookie",
         _CONNECTION: "connection",
@@ -135,6 +138,10 @@ _KEPT: Final = frozenset(
     {b"host", b"cookie", b"authorization", b"content-length", b"content-type", b"transfer-encoding"}
 )
 _USUAL_CONNECTIONS: Final = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close", b"upgrade", b"Upgrade"})
+_PROTOCOL: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?").fullmatch
+# HTTP/2 in the clear would carry requests that nobody here has judged; TLS belongs to a connection, not to a shop.
+_NOT_RELAYED: Final = re.compile(rb"(?:h[23]c?|http|tls)(?:[-/].*)?", re.IGNORECASE | re.DOTALL).fullmatch
+_CONNECTION_UPGRADE: Final = (b"connection", b"Upgrade")
 _NO_HOST: Final = (b"host", b"")
 _PROTO_LINES: Final = {scheme: (b"x-forwarded-proto", scheme.encode()) for scheme in ("http", "https")}
 
@@ -171,6 +178,7 @@ class Sanitiser:
         origin_host: str | None = None,
         country_header: str | None = None,
         via: str = "edgeproxy",
+        upgrade: bool = True,
     ) -> None:
         self.methods = frozenset(methods) - {"CONNECT", "TRACE"}
         self._trust = tuple(trust)
@@ -182,6 +190,7 @@ class Sanitiser:
         self._sent_host = (b"host", origin_host.encode()) if origin_host else None
         named = next((name for name in hosts if not name.startswith("*.")), origin.partition("://")[2])
         self._default_host = named.encode()
+        self._upgrade = upgrade
         self._via = b"1.1 " + via.encode() if via else b""
         self._via_line = (b"via", self._via)
         # Both are asked with what visitors choose: bounded, and what they hold is short.
@@ -199,6 +208,7 @@ class Sanitiser:
             origin_host=settings.origin_host,
             country_header=settings.country_header,
             via=settings.via,
+            upgrade=settings.upgrade == "relay",
         )
 
     def trusts(self, address: str) -> bool:
@@ -222,6 +232,7 @@ class Sanitiser:
             scope["headers"],
             client[0] if client else "",
             scope["scheme"],
+            "edgeproxy.upgrade" in scope.get("extensions", ()),
         )
 
     def head(
@@ -232,10 +243,12 @@ class Sanitiser:
         headers: Iterable[tuple[bytes, bytes]],
         peer: str,
         scheme: str,
+        upgradable: bool = False,
     ) -> Forwardable | Refusal:
         """Judge a head and make what the shop is sent of it.
 
-        ``version`` is "1.0" or "1.1"; ``headers`` have lower-case names; ``peer`` is the other end's address.
+        ``version`` is "1.0" or "1.1"; ``headers`` have lower-case names; ``peer`` is the other end's address;
+        ``upgradable``: its connection can be handed over after a 101.
         """
         get = self._table.get
         who = self._peer(peer)
@@ -251,6 +264,8 @@ class Sanitiser:
         nominated: frozenset[bytes] = frozenset()
         chain: list[bytes] | None = None
         via: list[bytes] | None = None
+        upgrades: list[bytes] | None = None
+        upgrade = b""
         told: dict[int, bytes] | None = None  # what a trusted proxy says of the visitor
 
         for line in headers:
@@ -289,6 +304,8 @@ class Sanitiser:
                 if chunked or line[1].lower() != b"chunked" or version == "1.0":
                     why = "a Transfer-Encoding other than chunked"
                 chunked = True
+            elif do == _UPGRADE:
+                upgrades = [*(upgrades or ()), line[1]]
             elif do == _VIA:
                 forwarded = True
                 via = [*(via or ()), line[1]]
@@ -335,6 +352,10 @@ class Sanitiser:
             kept = [line for line in kept if line[0] not in nominated]
         if length is not None:
             kept.append((b"content-length", b"%d" % length))
+        elif upgrades is not None and upgradable and method == "GET" and not chunked and version == "1.1":
+            upgrade = _relayable(upgrades, headers)
+            if upgrade and self._upgrade:
+                kept += (_CONNECTION_UPGRADE, (b"upgrade", upgrades[0]))
         client = who.address
         for_line = who.line
         host_line = (b"x-forwarded-host", host)
@@ -366,6 +387,7 @@ class Sanitiser:
             trusted,
             forwarded,
             country,
+            upgrade,
         )
 
     # ------------------------------------------------------------------ remembered judgements
@@ -423,6 +445,17 @@ class Sanitiser:
             if not self._peer(address).trusted:
                 break
         return hops
+
+
+def _relayable(upgrades: Sequence[bytes], headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The one protocol that is asked for, lower-case; b"" for what is not relayed: it goes on without its Upgrade.
+
+    RFC 9110, 7.8: an Upgrade may be ignored, and counts only where Connection nominates it.
+    """
+    if len(upgrades) != 1 or not _PROTOCOL(upgrades[0]) or _NOT_RELAYED(upgrades[0]):
+        return b""
+    options = b",".join(value for name, value in headers if name == b"connection").lower().split(b",")
+    return upgrades[0].lower() if b"upgrade" in {option.strip() for option in options} else b""
 
 
 def _plain_address(text: str) -> str | None:

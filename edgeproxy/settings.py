@@ -61,7 +61,18 @@ class Limits:
     origin_rate_bytes: int = _limit(1024, "size", "bytes a second that the shop must send")
     origin_rate_seconds: float = _limit(30, "seconds", "the time over which that rate is judged")
     origin_header_bytes: int = _limit(64 * 1024, "size", "bytes of an answer's head")
-    origin_connections: int = _limit(256, "count", "open connections to the shop")
+    origin_connections: int = _limit(256, "count", "open connections to each address of the shop")
+    origin_connection_seconds: float = _limit(
+        300, "seconds", "a connection to the shop is used so long, so that a name that moves is noticed"
+    )
+    origin_failures: int = _limit(
+        5, "count", "failures in a row after which an address of the shop is left out, if it has others"
+    )
+    origin_out_seconds: float = _limit(10, "seconds", "it is left out so long, twice as long the next time…")
+    origin_out_most_seconds: float = _limit(300, "seconds", "…up to so long")
+    origin_health_seconds: float = _limit(10, "seconds", "between two checks of the health path, and for each")
+    upgrades: int = _limit(512, "count", "upgraded connections (WebSocket) to each address of the shop")
+    upgrade_idle_seconds: float = _limit(300, "seconds", "an upgraded connection may be silent so long")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ def _limit_options() -> Iterable[Option]:
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
-    Option("origin", values.origin, "the shop's own address", "URL"),
+    Option("origin", values.origin, "the shop's own address, or each of several", "URL", many=True),
     Option("rules", Path, "the rules folder", "DIR", "rules"),
     Option("listen", values.address, "where visitors reach the proxy", "HOST:PORT", str(LISTEN)),
     Option("admin", values.address, "where health and metrics are answered", "HOST:PORT", str(ADMIN)),
@@ -149,6 +160,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option("origin_host", values.origin_host, "a Host to send to the shop, not the visitor's", "NAME", group="shop"),
     Option("origin_ca", Path, "certificates that may vouch for the shop instead of the system's", "FILE", group="shop"),
+    Option("origin_health", values.path, "a path that tells whether an address is well", "PATH", group="shop"),
+    Option(
+        "upgrade",
+        values.one_of("relay", "refuse"),
+        "requests to go on in another protocol (WebSocket): relayed, or answered without it",
+        "relay|refuse",
+        "relay",
+        group="shop",
+    ),
     Option("deadline", values.seconds, "a page must be there after so long", "SECONDS", "30", group="shop"),
     Option(
         "via",
@@ -219,6 +239,9 @@ class Settings:
     log_addresses: str = "short"  # or "full"
     origin_host: str | None = None
     origin_ca: Path | None = None
+    further_origins: tuple[str, ...] = ()  # other addresses of the same shop
+    origin_health: str | None = None  # a path
+    upgrade: str = "relay"  # or "refuse"
     deadline: float = 30.0
     via: str = "edgeproxy"  # "": none
     country_header: str | None = None  # lower-case
@@ -228,6 +251,11 @@ class Settings:
     admin_hosts: tuple[str, ...] = ()
     admin_token: str | None = field(default=None, repr=False)
     limits: Limits = Limits()
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Every address of the shop."""
+        return (self.origin, *self.further_origins)
 
     @property
     def cookie(self) -> CookieSettings:
@@ -264,6 +292,9 @@ class Settings:
                 limits[option.field.removeprefix("limit_")] = value
             else:
                 found[option.field] = value
+        if "origin" in found:
+            found["origin"], *further = dict.fromkeys(found["origin"])
+            found["further_origins"] = tuple(further)
         found["methods"] = METHODS | set(found.get("methods", ()))
         found |= given or {}
         wrong = {problem.where.file for problem in problems}
@@ -319,8 +350,12 @@ def _impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Pro
     authority: Path | None = found.get("origin_ca")
     if listen and admin and listen == admin and listen.port:
         no("--admin", f"{admin} is where visitors are served", "give it a port of its own, like 127.0.0.1:8081")
-    if listen and listen.port and found.get("origin") in {f"http://{listen}", f"http://localhost:{listen.port}"}:
+    origins = {found.get("origin"), *found.get("further_origins", ())} - {None}
+    if listen and listen.port and origins & {f"http://{listen}", f"http://localhost:{listen.port}"}:
         no("--origin", "the shop's address is the proxy's own", "name the address where the shop itself listens")
+    if len({str(each).partition(":")[0] for each in origins}) > 1:
+        what = "the shop is reached by http here and by https there"
+        no("--origin", what, "one shop's addresses are all the one or all the other")
     if admin and not admin.is_loopback and not found.get("admin_token"):
         what = f"{admin} can be reached from outside, and no token is set"
         no("EDGEPROXY_ADMIN_TOKEN", what, "set one of 16 or more characters, or listen on loopback")

@@ -73,7 +73,7 @@ class Trail:
     def served(self, now: float) -> Served:
         """The record of it all, for log and counters; ``now`` by the monotonic clock."""
         intent, lane = self.intent, self.lane
-        kind = "refused" if self.refused else "own" if self.own else "pass"
+        kind = "refused" if self.refused else "own" if self.own else "relay" if self.status == 101 else "pass"
         if lane is None and intent is not None:
             lane = intent.lane
         if lane is not None and kind == "pass":

@@ -111,6 +111,14 @@ def origin(text: str) -> str:
     return f"{parts.scheme}://{host}" + ("" if port is None else f":{port}")
 
 
+def path(text: str) -> str:
+    """A path with or without a query, as it is sent: ``/healthz``."""
+    text = text.strip()
+    if not re.fullmatch(r"/[!-~]*", text) or "#" in text:
+        raise Unfit(f'"{text}" is no path', "write it like /healthz")
+    return text
+
+
 def host_pattern(text: str) -> str:
     """A name that visitors use, or ``*.name`` for every name below it; lower-case, IDNs as A-labels (RFC 5890)."""
     text = text.strip().lower().removesuffix(".")

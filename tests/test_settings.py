@@ -65,7 +65,7 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
     authority = tmp_path / "ca.pem"
     authority.touch()
     unusual = {
-        "origin": "https://other.internal:8443",
+        "origin": "https://other.internal:8443,https://third.internal",
         "listen": "[::1]:9000",
         "admin": "127.0.0.1:9001",
         "hosts": "shop.example,*.shop.example",
@@ -76,6 +76,8 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
         "log_addresses": "full",
         "origin_host": "inner.example:81",
         "origin_ca": str(authority),
+        "origin_health": "/well?quick=1",
+        "upgrade": "refuse",
         "deadline": "10",
         "via": "front",
         "country_header": "CF-IPCountry",

@@ -81,6 +81,7 @@ class Exchange(RequestResponseCycle):
         self.task: asyncio.Task[None] | None = None
         self.until_close = False  # the body ends with the connection
         self.tunnel = False  # a 101 was sent
+        self._dismissed = False
         self._bodyless = False  # the answer has none, whatever the app sends (RFC 9112, 6.3)
         self._left: int | None = None  # bytes that Content-Length still promises; None: no promise
 
@@ -112,7 +113,8 @@ class Exchange(RequestResponseCycle):
         self.disconnected = True
         self.message_event.set()
         self.flow.resume_writing()
-        if self.task is not None and not self.response_complete:
+        if self.task is not None and not self.response_complete and not self._dismissed:
+            self._dismissed = True  # once: a second cancellation would break into what the first has it tidy up
             self.task.cancel(why)
 
     async def _give_up(self) -> None:
@@ -129,7 +131,7 @@ class Exchange(RequestResponseCycle):
         if self.response_complete or self.disconnected:
             return
         self.disconnected = True
-        if self.until_close:
+        if self.until_close or self.tunnel:
             # A plain close would be the end of a whole body: only a reset says that it is not (RFC 9112, 9.6).
             connection = self.transport.get_extra_info("socket")
             if connection is not None:

@@ -205,10 +205,11 @@ def run(
     except (CannotListen, EngineMismatch) as problem:
         out.write(f"edgeproxy: {problem}\n")
         return 1
-    raise_file_limit(settings.limits.connections + settings.limits.origin_connections + FILES)
+    limits = settings.limits
+    raise_file_limit(limits.connections + len(settings.origins) * (limits.origin_connections + limits.upgrades) + FILES)
 
     def tell(public: str, private: str) -> None:
-        out.write(f"edgeproxy {__version__} listens on {public} for {settings.origin}\n")
+        out.write(f"edgeproxy {__version__} listens on {public} for {', '.join(settings.origins)}\n")
         out.write(f"admin listener on {private}: /healthz /readyz /metrics\n")
         out.flush()
         if ready is not None:
