@@ -134,7 +134,7 @@ class Journal:
         lane = served.lane
         self.requests.add(lane, _CLASSES.get(served.status // 100, "none"))
         if lane == "refused":
-            self.refusals.add(str(served.status), served.why)
+            self.refusals.add(str(served.status), served.why or served.problem or "refused")
         self.bytes.add(lane, by=served.bytes)
         self.seconds.observe(served.total_ms / 1000, lane)
         if served.origin_ms:

@@ -608,6 +608,19 @@ def test_a_request_in_the_next_piece_behind_a_chunked_body_is_one() -> None:
     run(test())
 
 
+def test_after_connection_close_nothing_is_kept() -> None:
+    async def test() -> None:
+        slow = Slow()
+        connection = pipe(slow, Noted().guard())
+        await connection.say(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), NEXT * 1000)
+        assert not connection.protocol._held
+        slow.go.set()
+        await connection.settle()
+        assert connection.state == "closed"
+
+    run(test())
+
+
 # ------------------------------------------------------------------ who leaves
 
 
