@@ -45,15 +45,15 @@ def depth(document: turbohtml.Document) -> None:
     That is how pages get too deep by mistake.  Depth elsewhere costs turbohtml nothing; ``element`` sees it where it
     matters, ``for_lexbor`` everywhere.
     """
-    for last in (0, -1):
+    for last in (False, True):
         node: turbohtml.Element | None = document.select_one("body")
         deep = 1
         while node is not None:
             deep += 1
             if deep >= MAX_DEPTH:
                 raise Unplannable(TOO_DEEP)
-            children = [child for child in node.children if isinstance(child, turbohtml.Element)]
-            node = children[last] if children else None
+            children = reversed(node.children) if last else iter(node.children)
+            node = next((child for child in children if isinstance(child, turbohtml.Element)), None)
 
 
 def element(ancestors: Sequence[turbohtml.Element], location: turbohtml.SourceLocation | None) -> None:

@@ -54,7 +54,7 @@ _ISLANDS: Final = {"astro-island": "Astro"}
 _BEGINNINGS: Final = (*_WHOLE, *_ROOTED)
 _HEAD: Final = 120  # characters of a script that tell what it is
 _REACT_SEPARATOR: Final = "<!-- -->"  # between two texts
-_REACT_SUSPENSE: Final = "<!--$"
+_FEW: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def detect(source: Source) -> Hydration:
             json_state |= isinstance(script.parent, turbohtml.Element) and script.parent.tag in ("body", "html")
         elif text.startswith(_STATE):
             state = True
-    suspense = _REACT_SUSPENSE in source.text
+    suspense = _suspense(source.text)
     if json_state or state or suspense:
         return _unnamed(source, react=suspense or (json_state and _REACT_SEPARATOR in source.text))
     return Hydration()
@@ -142,6 +142,18 @@ def _unnamed(source: Source, *, react: bool) -> Hydration:
     if found:
         return Hydration("React" if react else UNNAMED, containers=frozenset(found))
     return Hydration("React", whole=True) if react else Hydration()
+
+
+def _suspense(text: str) -> bool:
+    """Whether React left the mark of a boundary: a comment that begins with a dollar sign, of which few are around."""
+    at = text.find("$")
+    for _ in range(_FEW):
+        if at < 0:
+            return False
+        if text.startswith("<!--", at - 4):
+            return True
+        at = text.find("$", at + 1)
+    return text.find("<!--$", at) >= 0
 
 
 def _contained(document: turbohtml.Document, framework: str, container: str) -> Hydration:

@@ -45,6 +45,11 @@ class Source:
             found = self._locations[element] = element.source_location
             return found
 
+    def start(self, element: turbohtml.Element) -> int | None:
+        """Where the element's start tag begins; None without one."""
+        location = self.location(element)
+        return location.start_tag.start_offset if location is not None else None
+
     def end_tag(self, element: turbohtml.Element) -> turbohtml.SourceSpan | None:
         location = self.location(element)
         return location.end_tag if location is not None else None
@@ -74,6 +79,19 @@ class Source:
         return tuple(found)
 
     @cached_property
+    def merged(self) -> bool:
+        """Whether a second ``<html>`` or ``<body>`` tag gave the first one more attributes."""
+        for element in (self.document.root, self.body_element):
+            location = self.location(element) if element is not None else None
+            if element is not None and len(element.attrs) != (len(location.attrs) if location is not None else 0):
+                return True
+        return False
+
+    @cached_property
+    def has_forms(self) -> bool:
+        return self.document.select_one("form") is not None
+
+    @cached_property
     def open_form(self) -> int | None:
         """Start of a form that is never closed: HTML ignores every later ``<form>``, so it is the last one."""
         form = self.last_form(self.document)
@@ -86,6 +104,12 @@ class Source:
             if form.closest("template") is None:
                 return form
         return None
+
+
+def last_child(element: turbohtml.Element) -> turbohtml.Node | None:
+    """The last node inside an element, text and comments included."""
+    children = element.children
+    return children[-1] if children else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import turbohtml
 from edgeproxy.html import guards, hazards, hydration, locate
 from edgeproxy.html.locate import Place, Source
 from edgeproxy.html.model import Charset, Child, Element
+from edgeproxy.html.reopening import FORMATTING
 from edgeproxy.html.trial import TOO_MANY, Trial
 
 _HTML = turbohtml.Namespace.HTML
@@ -91,7 +92,7 @@ class Survey:
         start = children[0].start if children else 0
         end = children[-1].end if children else start
         trouble = "" if element.tag in _IMPLIED and children else hazards.NO_TAG
-        if element.tag in hazards.FORMATTING:
+        if element.tag in FORMATTING:
             trouble = hazards.COPY
         elif element.tag == "html":
             trouble = hazards.ALWAYS_THERE

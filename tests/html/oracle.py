@@ -23,9 +23,10 @@ def slot(name: str, find: str, expect: Expect = Expect.ONE) -> Slot:
     return Slot(name, find, None, expect, True, False, "", Where("rules/slots.toml"))
 
 
-def everything(body: bytes) -> tuple[Element, ...]:
-    """Every element of a page, with children, as a plan describes it."""
-    place = plan(body, UTF8, [slot("all", "*", Expect.ANY)], children={"all": ()}).slots["all"]
+def everything(body: bytes, *, children: bool = True) -> tuple[Element, ...]:
+    """Every element of a page as a plan describes it; ``children``: whether theirs are wanted, too."""
+    wanted = {"all": ()} if children else {}
+    place = plan(body, UTF8, [slot("all", "*", Expect.ANY)], children=wanted).slots["all"]
     assert place.trouble == ""
     return place.elements
 
