@@ -91,6 +91,7 @@ _FORWARDED_HOST: Final = 12
 _FORWARDED: Final = 13
 _COUNTRY: Final = 14
 _UPGRADE: Final = -1
+_LOOP: Final = -2
 
 
 def _table(rows: Mapping[int, str]) -> dict[bytes, int]:
@@ -122,6 +123,7 @@ _TABLE: Final = _table(
         _FORWARDED_HOST: "x-forwarded-host",
         _FORWARDED: "forwarded",
         _VIA: "via",
+        _LOOP: "cdn-loop",
         _REQUEST_ID: "x-request-id",
     }
 )
@@ -191,8 +193,9 @@ class Sanitiser:
         named = next((name for name in hosts if not name.startswith("*.")), origin.partition("://")[2])
         self._default_host = named.encode()
         self._upgrade = upgrade
-        self._via = b"1.1 " + via.encode() if via else b""
-        self._via_line = (b"via", self._via)
+        # Not Via: shops that see one take the visitor for a proxy, and nginx then compresses nothing (gzip_proxied).
+        self._name = via.encode()
+        self._loop_line = (b"cdn-loop", self._name)
         # Both are asked with what visitors choose: bounded, and what they hold is short.
         self._peer = lru_cache(4096)(self._look_at_peer)
         self._host = lru_cache(1024)(self._look_at_host)
@@ -263,7 +266,7 @@ class Sanitiser:
         chunked = forwarded = False
         nominated: frozenset[bytes] = frozenset()
         chain: list[bytes] | None = None
-        via: list[bytes] | None = None
+        loop: list[bytes] | None = None
         upgrades: list[bytes] | None = None
         upgrade = b""
         told: dict[int, bytes] | None = None  # what a trusted proxy says of the visitor
@@ -308,7 +311,10 @@ class Sanitiser:
                 upgrades = [*(upgrades or ()), line[1]]
             elif do == _VIA:
                 forwarded = True
-                via = [*(via or ()), line[1]]
+                keep(line)
+            elif do == _LOOP:
+                forwarded = True
+                loop = [*(loop or ()), line[1]]
             elif do == _REQUEST_ID:
                 if trusted and _ID_VALUE(line[1]):
                     request_id = line[1].decode()
@@ -367,12 +373,13 @@ class Sanitiser:
             if told and _FORWARDED in told:
                 kept.append((b"forwarded", _forwarded(hops, scheme, public)))
         kept += (for_line, _PROTO_LINES[scheme], host_line, (b"x-request-id", request_id.encode()))
-        if via is not None:
-            if self._via and b", ".join(via).count(self._via) >= LOOPS:
+        if loop is not None:  # RFC 8586: each proxy adds itself, and refuses what has gone round
+            names = [part.partition(b";")[0].strip() for part in b",".join(loop).split(b",")]
+            if self._name and names.count(self._name) >= LOOPS:
                 return Refusal(508, "it has passed through here before", request_id)
-            kept.append((b"via", b", ".join([*via, self._via] if self._via else via)))
-        elif self._via:
-            kept.append(self._via_line)
+            kept.append((b"cdn-loop", b", ".join([*loop, self._name] if self._name else loop)))
+        elif self._name:
+            kept.append(self._loop_line)
         kept[0] = self._sent_host or (b"host", host)
         return Forwardable(
             method,

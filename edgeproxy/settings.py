@@ -18,10 +18,10 @@ from typing import Any, Final, Self
 from edgeproxy import values
 from edgeproxy.core.durations import DAY
 from edgeproxy.core.model import Problem, Where
-from edgeproxy.core.visitor import CookieSettings, Keys
+from edgeproxy.core.visitor import BadKey, CookieSettings, Keys
 from edgeproxy.values import Address, Network, Unfit
 
-__all__ = ["OPTIONS", "Limits", "Option", "Settings", "add_arguments", "markdown_table"]
+__all__ = ["OPTIONS", "Limits", "Option", "Settings", "add_arguments", "keys_text", "markdown_table", "read_keys"]
 
 LISTEN: Final = Address("127.0.0.1", 8080)
 ADMIN: Final = Address("127.0.0.1", 8081)
@@ -51,6 +51,7 @@ class Limits:
     connections_per_address: int = _limit(256, "count", "open connections of one address (0: no limit)")
     requests: int = _limit(1024, "count", "requests at work at once; one more is told to come back")
     drain_seconds: float = _limit(30, "seconds", "a stop waits so long for open requests")
+    hang_seconds: float = _limit(30, "seconds", "a worker that answers nothing for so long is killed and replaced")
     # the shop's side
     page_bytes: int = _limit(
         2 * 1024**2, "size", "bytes of an HTML page that is rewritten; a longer one passes as it is"
@@ -148,6 +149,22 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "token|open",
         "token",
     ),
+    Option(
+        "workers",
+        values.workers,
+        "processes that serve, each with limits of its own (default: one per usable core)",
+        "N",
+    ),
+    Option(
+        "tls_cert", Path, "certificate and chain for https on our own listener (PEM); read again when it changes", "FILE"
+    ),
+    Option("tls_key", Path, "its private key (PEM)", "FILE"),
+    Option(
+        "keys_file",
+        Path,
+        "a file with what EDGEPROXY_KEYS would hold, or a key on each line; read again when it changes",
+        "FILE",
+    ),
     Option("methods", values.method, "a method to forward beside the usual ones", "METHOD", many=True),
     Option("log", values.one_of("text", "json"), "how the access log is written", "text|json", "text", group="log"),
     Option(
@@ -173,7 +190,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         "via",
         lambda text: values.token(text) if text else "",
-        'our name in the Via header to the shop, "" for none (some shops compress nothing for requests that have one)',
+        'our name in the Via of answers and in the CDN-Loop of requests to the shop, "" for neither',
         "NAME",
         "edgeproxy",
         group="shop",
@@ -234,6 +251,10 @@ class Settings:
     hosts: tuple[str, ...] = ()  # names, lower-case, and "*.name"; (): any
     trust: tuple[Network, ...] = ()
     preview: str = "token"  # or "open"
+    workers: int | None = None  # None: one per usable core
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    keys_file: Path | None = None  # where ``keys`` were read from
     methods: frozenset[str] = METHODS
     log: str = "text"  # or "json"
     log_addresses: str = "short"  # or "full"
@@ -292,6 +313,14 @@ class Settings:
                 limits[option.field.removeprefix("limit_")] = value
             else:
                 found[option.field] = value
+        if "keys_file" in found and "keys" not in found:
+            try:
+                found["keys"] = read_keys(found["keys_file"])
+            except BadKey as problem:
+                problems.append(Problem(Where(str(found["keys_file"])), str(problem)))
+        elif "keys_file" in found:
+            what = "keys are given here and in EDGEPROXY_KEYS"
+            problems.append(Problem(Where("--keys-file"), what, hint="leave one of the two out"))
         if "origin" in found:
             found["origin"], *further = dict.fromkeys(found["origin"])
             found["further_origins"] = tuple(further)
@@ -302,6 +331,23 @@ class Settings:
         if problems:
             return tuple(problems)
         return cls(**found, limits=Limits(**limits))
+
+
+def read_keys(path: Path) -> Keys:
+    """Keys from a file: separated by commas or line ends, the oldest first; raises BadKey (also for no file)."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise BadKey(f"cannot be read: {getattr(problem, 'strerror', None) or 'it is not UTF-8'}") from None
+    return Keys.parse(",".join(text.split()).strip(",").replace(",,", ","))
+
+
+def keys_text(environ: Mapping[str, str]) -> str:
+    """What ``EDGEPROXY_KEYS`` holds, or the file that ``EDGEPROXY_KEYS_FILE`` names; raises BadKey where it cannot."""
+    if environ.get("EDGEPROXY_KEYS") or not environ.get("EDGEPROXY_KEYS_FILE"):
+        return environ.get("EDGEPROXY_KEYS", "")
+    keys = read_keys(Path(environ["EDGEPROXY_KEYS_FILE"]))
+    return ",".join(secret.decode() for secret in keys.secrets)
 
 
 def _texts(option: Option, args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -324,9 +370,9 @@ def _missing(found: Mapping[str, Any], wrong: set[str]) -> list[Problem]:
     if "origin" not in found and not wrong & {"--origin", "EDGEPROXY_ORIGIN"}:
         what = "the shop's address is missing"
         problems.append(Problem(Where("--origin"), what, hint="give it like --origin https://shop-behind.example"))
-    if "keys" not in found and "EDGEPROXY_KEYS" not in wrong:
+    if "keys" not in found and "EDGEPROXY_KEYS" not in wrong and "keys_file" not in found:
         what = "there is no key, so no visitor cookie could be believed"
-        how = 'make one: export EDGEPROXY_KEYS="$(edgeproxy key)"'
+        how = 'make one: export EDGEPROXY_KEYS="$(edgeproxy key)", or put it into a file and name that: --keys-file'
         problems.append(Problem(Where("EDGEPROXY_KEYS"), what, hint=how))
     listen: Address | None = found.get("listen")
     if listen and not listen.is_loopback and not found.get("hosts") and not wrong & {"--host", "EDGEPROXY_HOSTS"}:
@@ -368,6 +414,9 @@ def _impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Pro
         no("--rules", f"{rules} is not a folder", "name the rules folder, or make one: edgeproxy init --origin URL")
     if authority is not None and not authority.is_file():
         no("--origin-ca", f"{authority} is not a file", "name a file with PEM certificates")
+    for one, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if found.get(one) and not found.get(other):
+            no("--" + other.replace("_", "-"), "a certificate and its key go together, and one is missing", "name both")
     if found.get("country_header") and not found.get("trust"):
         what = "a country header is believed from trusted proxies only, and none is named"
         no("--country-header", what, "name the proxy in front: --trust 10.0.0.0/8")
