@@ -136,7 +136,7 @@ def request(
     return httpx.Request(method, URL, headers=list(headers), stream=stream, extensions=extensions)
 
 
-async def fetch(transport: ShopTransport, wanted: httpx.Request) -> tuple[int, bytes]:
+async def fetch(transport: httpx.AsyncBaseTransport, wanted: httpx.Request) -> tuple[int, bytes]:
     answer = await transport.handle_async_request(wanted)
     assert isinstance(answer.stream, httpx.AsyncByteStream)
     try:

@@ -142,7 +142,7 @@ async def switches(reader: Reader, writer: Writer, head: bytes) -> None:
 
 async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - nothing to wait on: it is another task's counter
             await asyncio.sleep(0)
 
 
@@ -187,7 +187,7 @@ async def test_a_handshake_goes_through_and_bytes_follow_both_ways() -> None:
 async def test_what_comes_behind_the_request_waits_for_the_answer() -> None:
     """Bytes that came too early are the other protocol's after a 101, and a request after anything else."""
     early = b"GET /early HTTP/1.1\r\nHost: shop.example\r\n\r\n"
-    async with shop(switches) as port, proxy(port) as front, client(front.port, OPAQUE + early) as (reader, writer):
+    async with shop(switches) as port, proxy(port) as front, client(front.port, OPAQUE + early) as (reader, _):
         await reader.readuntil(b"\r\n\r\n")
         assert await reader.readexactly(len(early)) == early
     paths: list[bytes] = []
@@ -196,7 +196,7 @@ async def test_what_comes_behind_the_request_waits_for_the_answer() -> None:
         paths.append(head.split(b" ")[1])
         writer.write(b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: mine\r\nContent-Length: 2\r\n\r\nno")
 
-    async with shop(declines) as port, proxy(port) as front, client(front.port, OPAQUE + early) as (reader, writer):
+    async with shop(declines) as port, proxy(port) as front, client(front.port, OPAQUE + early) as (reader, _):
         for _ in range(2):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 426 ")
             assert await reader.readexactly(2) == b"no"
@@ -209,7 +209,7 @@ async def test_a_page_in_answer_to_an_upgrade_is_marked_like_any_other() -> None
 
     async def page(reader: Reader, writer: Writer, head: bytes) -> None:
         writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: public, max-age=60\r\nContent-Length: 2\r\n\r\nhi"
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: public\r\nContent-Length: 2\r\n\r\nhi"
         )
 
     send = OPAQUE.replace(b"/p", b"/")

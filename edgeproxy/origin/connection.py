@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from typing import cast
 
 from edgeproxy.origin.exchange import Exchange, Lease
@@ -34,6 +35,7 @@ class ShopConnection(asyncio.Protocol):
         self._spoiled = False
         self._closed: asyncio.Future[None] | None = None
         self._lost = False
+        self._secured: ssl.SSLObject | None = None
         self._drain: asyncio.Future[None] | None = None
         self.full = False
         self._poll: select.poll | None = None
@@ -121,6 +123,7 @@ class ShopConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._secured = transport.get_extra_info("ssl_object")
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
@@ -132,10 +135,10 @@ class ShopConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """True keeps our direction open: in a tunnel each ends by itself (over TLS both end together)."""
-        if isinstance(self._exchange, Tunnel) and self.transport is not None:
-            self._exchange.ended()
-            return self.transport.get_extra_info("ssl_object") is None
-        return False
+        if not isinstance(self._exchange, Tunnel) or self._secured is not None:
+            return False
+        self._exchange.ended()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = self._spoiled = True
@@ -143,6 +146,8 @@ class ShopConnection(asyncio.Protocol):
         self.resume_writing()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
+            if exc is None and self._secured is not None and not _closed(self._secured):
+                exc = ConnectionResetError("TLS ended without a closure alert")
             exchange.lost(exc)
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
@@ -155,3 +160,17 @@ class ShopConnection(asyncio.Protocol):
         if self._drain is not None and not self._drain.done():
             self._drain.set_result(None)
         self._drain = None
+
+
+def _closed(secured: ssl.SSLObject) -> bool:
+    """The other end of a connection that is gone has said that it closes it.
+
+    RFC 9112, 9.8: anybody in between can close a TCP connection, so an end without that alert is none.  Neither asyncio
+    nor uvloop tells the one from the other.
+    """
+    try:
+        return not secured.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False
