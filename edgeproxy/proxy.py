@@ -293,8 +293,13 @@ class EdgeProxy:
             await answer.whole(page.status, self._signed(page.lines, trail), page.body)
             return
         if lane.kind is not LaneKind.PRIVATE:
+            body = b""
+            if self._rewriter.is_stacked(lines, status, request.method):
+                body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
+                if complete:
+                    lines, body = await self._rewriter.unstacked(lines, body, intent, trail)
             lines = self._rewriter.untouched(lines, intent, lane, trail.at)
-            await self._stream(status, lines, chunks, b"", trail, answer)
+            await self._stream(status, lines, chunks, body, trail, answer)
             return
         if request.method == "HEAD":
             lines = self._rewriter.head_only(lines, intent)

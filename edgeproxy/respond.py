@@ -38,6 +38,7 @@ __all__ = [
     "passed",
     "personal",
     "preview",
+    "recoded",
     "signed_off",
     "strip_conditionals",
 ]
@@ -203,6 +204,20 @@ def personal(lines: Lines, *, changed: bool, negotiated: bool = False) -> NewLin
     leaving.append((b"cache-control", b"private, no-cache" + keep))
     leaving.append((b"cdn-cache-control", b"no-store"))
     return _varying(leaving, (b"Cookie", b"Accept-Encoding") if negotiated else (b"Cookie",))
+
+
+def recoded(lines: Lines) -> NewLines:
+    """The same page in another coding: other bytes, so the shop's digests go and its ETag is a weak one from here on.
+
+    (RFC 9110, 8.8.1: a strong one would differ from coding to coding.)
+    """
+    gone = _DIGESTS | {b"accept-ranges"}
+    leaving = [
+        (name, b"W/" + value) if name == b"etag" and value.startswith(b'"') else (name, value)
+        for name, value in lines
+        if name not in gone
+    ]
+    return _varying(leaving, (b"Accept-Encoding",))
 
 
 def preview(lines: Lines) -> NewLines:

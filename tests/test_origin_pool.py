@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,7 +38,8 @@ from edgeproxy.origin.patience import Patience
 from edgeproxy.settings import Settings
 from tests.conftest import Clock
 from tests.test_origin import OK, TLS, Body, Visit, fetch, fine, reads_body, request, shop
-from tests.world import KEYS, RULES, Books, World, book_of
+from tests.world import KEYS, PAGE, RULES, Books, Told, World, book_of
+from tests.world import Shop as BehindShop
 
 pytestmark = pytest.mark.anyio
 
@@ -570,3 +572,61 @@ async def test_the_time_to_a_connection_is_part_of_the_deadline(tls: bool, monke
         assert await fetch(transport, request(deadline=10)) == (200, b"ok")
         await transport.aclose()
     assert 5 < given[0] <= 8.5
+
+
+# ------------------------------------------------------------------ codings on top of each other
+
+
+LONG = PAGE * 4
+
+
+def doubled(**more: str) -> Told:
+    headers = {"Content-Type": "text/html", "Content-Encoding": "gzip, gzip", "ETag": '"a"', "Digest": "x", **more}
+    return Told(headers=tuple(headers.items()), chunks=(gzip.compress(gzip.compress(LONG)),))
+
+
+@pytest.mark.parametrize("accept", ["gzip", ""])
+async def test_a_page_gzipped_twice_is_a_page_again(accept: str) -> None:
+    world = World(shop=BehindShop(doubled()))
+    got = await world.ask("/nowhere", headers=[("Accept-Encoding", accept)] if accept else [])
+    assert (got.status, got.body) == (200, LONG)
+    assert got.get("content-encoding") == ([accept] if accept else [])
+    assert got.get("etag") == ['W/"a"']
+    assert got.get("digest") == []
+    assert got.one("content-length") == str(len(got.raw))
+    assert "Accept-Encoding" in got.one("vary")
+
+
+async def test_a_page_that_is_looked_at_leaves_in_one_coding_too() -> None:
+    rules = {**RULES, "slots.toml": '[hero]\nfind = ".none"\n[menu]\nfind = ".none"\n'}
+    got = await World(shop=BehindShop(doubled()), rules=rules).ask("/", headers=[("Accept-Encoding", "gzip")])
+    assert got.get("content-encoding") == ["gzip"]
+    assert got.body == LONG
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        doubled(**{"Cache-Control": "public, no-transform"}),
+        doubled(**{"Content-Type": "image/svg+xml"}),
+        doubled(**{"Content-Encoding": "gzip, mine"}),
+        Told(headers=doubled().headers, chunks=(b"no gzip at all",)),
+        Told(status=404, headers=doubled().headers, chunks=doubled().chunks),
+    ],
+    ids=["no-transform", "no page", "unknown coding", "corrupt", "not 200"],
+)
+async def test_what_is_not_undone_passes_as_it_came(told: Told) -> None:
+    got = await World(shop=BehindShop(told)).ask("/nowhere", headers=[("Accept-Encoding", "gzip")])
+    assert got.raw == b"".join(chunk for chunk in told.chunks if isinstance(chunk, bytes))
+    assert got.get("content-encoding") == [dict(told.headers)["Content-Encoding"]]
+    assert got.get("etag") == ['"a"']
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_a_body_has_no_length(status: int) -> None:
+    """RFC 9110, 8.6: never in a 204; in a 304 it would be another coding's."""
+    told = Told(status=status, headers=(("Content-Length", "7"), ("ETag", '"a"')), chunks=())
+    for rules in (RULES, None):
+        got = await World(shop=BehindShop(told), rules=rules).ask("/")
+        assert got.status == status
+        assert got.get("content-length") == []
