@@ -27,7 +27,7 @@ LEXBOR_ALONE = {
     # Lexbor ends a <colgroup> at a comment; the standard and turbohtml keep the comment in it
     "<table><colgroup><!DOCTYPE html></colgroup></table>",
 }
-PER_PAGE = 3
+PER_PAGE = 2
 
 
 def broken(text: str, elements: Sequence[Element]) -> list[str]:

@@ -25,9 +25,10 @@ def page(case: dict[str, Any]) -> bytes:
     return (html if html.startswith(("<!", "<html")) else PLAIN.format(html)).encode()
 
 
-def located(case: dict[str, Any]) -> tuple[Element, ...]:
+def located(case: dict[str, Any], *, children: bool = True) -> tuple[Element, ...]:
     find = case.get("find", "#x")
-    planned = plan(page(case), UTF8, [slot("x", find, Expect.ANY)], children={"x": ()}).slots["x"]
+    wanted = {"x": ()} if children else {}
+    planned = plan(page(case), UTF8, [slot("x", find, Expect.ANY)], children=wanted).slots["x"]
     assert planned.count == case.get("count", 1)
     return planned.elements
 
@@ -74,8 +75,16 @@ def test_element(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case["it"] for case in CASES])
 def test_what_is_promised_holds(case: dict[str, Any]) -> None:
-    for element in located(case):
-        assert list(faults(view(page(case)), element)) == []
+    for children in (True, False):
+        for element in located(case, children=children):
+            assert list(faults(view(page(case)), element)) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["it"] for case in CASES])
+def test_trust_is_the_same_whether_or_not_children_are_wanted(case: dict[str, Any]) -> None:
+    for with_them, without in zip(located(case), located(case, children=False), strict=True):
+        if not with_them.implied:
+            assert (without.trouble, without.outer_trouble) == (with_them.trouble, with_them.outer_trouble)
 
 
 def test_void_and_closed_elements_have_an_inside_only_if_they_can_hold_something() -> None:

@@ -210,6 +210,7 @@ def test_where_head_and_body_end(html: str) -> None:
     ("html", "head", "body"),
     [
         ("<html><head></head><frameset><frame></frameset></html>", True, False),
+        ("<html> text", False, True),  # a style would bring the blank into head
         ("<html><head></head><body><p>cut off <a href='x", True, False),
         ("<html><head></head><body><textarea>never ends", True, False),
         ("<html><head></head><body><!-- never ends", True, False),

@@ -57,6 +57,19 @@ def test_offsets_that_are_wrong_are_found(why: str, change: Callable[[Element], 
     assert any(part in failed["x"] for part in why.split("|")), failed["x"]
 
 
+def test_a_comment_that_saves_a_newline_is_found() -> None:
+    body = b"<!doctype html><body><pre id=x>\none</pre></body>"
+    page = changed(planned(body), lambda e: replace(e, inner_start=e.start_tag_end))
+    assert "change the tree elsewhere" in verify(body, page, ["x"])["x"]
+
+
+def test_bytes_that_take_more_with_them_than_their_element_are_found() -> None:
+    body = b"<!doctype html><body><div id=x><p><b>one</p></div><p>two</p></body>"
+    assert planned(body).slots["x"].elements[0].outer_trouble
+    page = changed(planned(body), lambda e: replace(e, trouble="", outer_trouble=""))
+    assert "without its bytes" in verify(body, page, ["x"])["x"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
