@@ -4,12 +4,12 @@ Here: the order in which things happen, and what happens when something fails.  
 headers (``sanitise``, ``respond``), decisions (``core``), a page's bytes (``personalise``), the wire (``server``,
 ``origin``).  Called by the server for every request; calls nothing that calls back up.
 
-    guard     sanitise, cut our flags                     fails closed: 400, 405, 421
+    guard     sanitise, cut our flags                     fails closed: 400, 405, 421, a fault of ours too
     intend    visitor, preview, decide, lane              fails open: the shop's page, untouched
     ask       the shop                                    502, 503, 504
     answer    PASS: streamed · PRIVATE: rewritten         fails open: its page, untouched; a break is a visible break
 
-A fault of ours is logged once with its traceback, counted, and never seen by the visitor.
+A fault of ours is logged once a request with its traceback, counted, and never seen by the visitor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import httpx
 
@@ -33,9 +33,9 @@ from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.relay import Relay, disbelief
-from edgeproxy.respond import Origin
-from edgeproxy.rewrite import Rewriter
-from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser
+from edgeproxy.respond import NewLines, Origin
+from edgeproxy.rewrite import Page, Rewriter, bare
+from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser, new_request_id
 from edgeproxy.settings import Settings
 from edgeproxy.trail import Intent, Trail
 from edgeproxy.values import is_loopback
@@ -54,6 +54,15 @@ _NO_RULES = Lane(LaneKind.PASS, "no rules are live")
 _OUR_FAULT = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
 _UPGRADE = "another protocol is asked for (Upgrade)"
 _BODILESS = frozenset({204, 304})
+
+
+class _Checked(NamedTuple):
+    """A request that has passed the guard."""
+
+    head: Forwardable
+    target: bytes  # without our flags
+    lines: list[tuple[bytes, bytes]]  # for the shop, without our flags
+    request: PageRequest  # with our flags: whether they count is not known yet
 
 
 class Books(Protocol):
@@ -102,11 +111,11 @@ class EdgeProxy:
         trail = Trail(began=perf_counter(), at=self._clock(), method=scope["method"])
         answer = Answer(send, trail)
         try:
-            checked = self._sanitiser.scope(scope)
+            checked = self._guard(scope, trail)
             if isinstance(checked, Refusal):
                 await self._refuse(checked, trail, answer)
             else:
-                await self._serve(checked, scope, receive, trail, answer)
+                await self._serve(checked, receive, trail, answer)
         except CutShort:
             trail.cut = True
             raise
@@ -114,46 +123,70 @@ class EdgeProxy:
             trail.problem = trail.problem or " ".join(map(str, why.args)) or "the visitor left"
             raise
         except Exception:
-            log.exception("request %s", trail.request_id)
-            trail.fault = True
+            trail.failed(log, "answering")
             if answer.started:
                 raise CutShort from None
             await self._error(502, trail, answer)
         finally:
+            self._record(trail)
+
+    def _record(self, trail: Trail) -> None:
+        """The answer has left: what fails here must not take it back."""
+        try:
             self._journal.served(trail.served(perf_counter()))
+        except Exception as problem:
+            self._journal.fault(problem)
 
     # ------------------------------------------------------------------ guard
+
+    def _guard(self, scope: Scope, trail: Trail) -> _Checked | Refusal:
+        """Judge a request and cut what is ours; what fails in here forwards nothing."""
+        try:
+            head = self._sanitiser.scope(scope)
+            if isinstance(head, Refusal):
+                return head
+            path, mark, raw_query = head.target.partition(b"?")
+            cut = query.cut(raw_query)
+            target = head.target if not cut.flags else (path + mark + cut.query if cut.query else path)
+            lines = [
+                (name, query.clean_referer(value)) if name == b"referer" else (name, value)
+                for name, value in head.headers
+            ]
+            trail.seen(head, target)
+            request = PageRequest(
+                method=head.method,
+                scheme=head.scheme,
+                host=head.host,
+                path=path.decode("latin-1"),
+                query=raw_query.decode("latin-1"),
+                headers=tuple(scope["headers"]),
+                at=trail.at,
+                country=head.country,
+            )
+            return _Checked(head, target, lines, request)
+        except Exception:
+            trail.request_id = trail.request_id or new_request_id()
+            trail.failed(log, "guarding")
+            return Refusal(400, "a fault of ours in the guard", trail.request_id)
 
     async def _refuse(self, refusal: Refusal, trail: Trail, answer: Answer) -> None:
         trail.request_id, trail.problem, trail.refused = refusal.request_id, refusal.why, True
         await self._error(refusal.status, trail, answer)
 
-    async def _serve(self, head: Forwardable, scope: Scope, receive: Receive, trail: Trail, answer: Answer) -> None:
-        path, mark, raw_query = head.target.partition(b"?")
-        cut = query.cut(raw_query)
-        target = head.target if not cut.flags else (path + mark + cut.query if cut.query else path)
-        trail.seen(head, target)
-        request = PageRequest(
-            method=head.method,
-            scheme=head.scheme,
-            host=head.host,
-            path=path.decode("latin-1"),
-            query=raw_query.decode("latin-1"),
-            headers=tuple(scope["headers"]),
-            at=trail.at,
-            country=head.country,
-        )
+    async def _serve(self, checked: _Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
+        request = checked.request
         if request.path.startswith(OWN_PATHS):
             await self._own(request, receive, trail, answer)
             return
         try:
-            intent = self._intend(request, head)
-            if head.upgrade and self._settings.upgrade == "relay":
+            intent = self._intend(request, checked.head)
+            if checked.head.upgrade and self._settings.upgrade == "relay":
                 intent = replace(intent, lane=replace(intent.lane, kind=LaneKind.PASS, why=_UPGRADE))
+            lines = _for_shop(checked.lines, intent)
         except Exception:
-            log.exception("deciding for request %s", trail.request_id)
-            trail.fault = True
+            trail.failed(log, "deciding")
             intent = Intent(_OUR_FAULT, request)
+            lines = _unconditional(checked.lines, request.method)
         trail.intent = intent
         if isinstance(intent.preview, preview.Exchange):
             await answer.whole(
@@ -168,7 +201,7 @@ class EdgeProxy:
                 b"",
             )
             return
-        await self._ask(head, target, intent, receive, trail, answer)
+        await self._ask(checked, lines, intent, receive, trail, answer)
 
     # ------------------------------------------------------------------ intend
 
@@ -204,10 +237,17 @@ class EdgeProxy:
     # ------------------------------------------------------------------ ask
 
     async def _ask(
-        self, head: Forwardable, target: bytes, intent: Intent, receive: Receive, trail: Trail, answer: Answer
+        self,
+        checked: _Checked,
+        lines: list[tuple[bytes, bytes]],
+        intent: Intent,
+        receive: Receive,
+        trail: Trail,
+        answer: Answer,
     ) -> None:
+        head = checked.head
         has_body = head.chunked or bool(head.length)
-        extensions: dict[str, Any] = {"target": target}
+        extensions: dict[str, Any] = {"target": checked.target}
         if head.method in {"GET", "HEAD"}:
             extensions["deadline"] = self._settings.deadline
         if head.upgrade:
@@ -217,7 +257,7 @@ class EdgeProxy:
         request = httpx.Request(
             head.method,
             self._origin_url,
-            headers=httpx.Headers(_for_shop(head, intent)),
+            headers=httpx.Headers(lines),
             stream=_RequestBody(receive, self._settings.limits.body_bytes) if has_body else _NOTHING,
             extensions=extensions,
         )
@@ -279,41 +319,39 @@ class EdgeProxy:
             trail.problem = f"shop: status {status}"
             await self._error(502, trail, answer)
             return
-        request = intent.request
-        lines = respond.passed(
-            response.headers.raw, self._origin, request.scheme.encode(), request.host.encode("latin-1")
-        )
-        lane = self._rewriter.confirm(intent, status, lines)
-        trail.lane = lane
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = aiter(response.stream)
-        active = intent.active
-        if lane.kind is LaneKind.PASS and active is not None and active.explain and status == 200:
-            page = self._rewriter.explanation(lines, intent, active, lane)
-            await answer.whole(page.status, self._signed(page.lines, trail), page.body)
-            return
-        if lane.kind is not LaneKind.PRIVATE:
+        lines, lane = self._confirmed(response, intent, trail)
+        page: Page | None = None
+        if lane.kind is LaneKind.PRIVATE and intent.request.method != "HEAD":
+            body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
+            if complete:
+                page = await self._rewriter.rewrite(lines, body, intent, trail)
+            else:
+                lane = trail.lane = replace(lane, kind=LaneKind.PASS, why=trail.why_incomplete)
+        else:
             body = b""
-            if self._rewriter.is_stacked(lines, status, request.method):
-                body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
-                if complete:
-                    lines, body = await self._rewriter.unstacked(lines, body, intent, trail)
-            lines = self._rewriter.untouched(lines, intent, lane, trail.at)
-            await self._stream(status, lines, chunks, body, trail, answer)
+        if page is None and status == 200 and trail.broken is None:
+            page = self._rewriter.instead(lines, intent, lane, trail)
+        if page is not None:
+            await answer.whole(page.status, self._signed(page.lines, trail), page.body)
+            self._rewriter.afterwards(page, intent, trail)
             return
-        if request.method == "HEAD":
-            lines = self._rewriter.head_only(lines, intent)
-            await self._stream(status, lines, chunks, b"", trail, answer)
-            return
-        body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
-        if not complete:
-            trail.lane = lane = replace(lane, kind=LaneKind.PASS, why=trail.why_incomplete)
-            lines = self._rewriter.untouched(lines, intent, lane, trail.at)
-            await self._stream(status, lines, chunks, body, trail, answer)
-            return
-        page = await self._rewriter.rewrite(lines, body, intent, trail)
-        await answer.whole(page.status, self._signed(page.lines, trail), page.body)
-        self._rewriter.afterwards(page, intent)
+        lines = self._rewriter.untouched(lines, intent, lane, trail)
+        await self._stream(status, lines, chunks, body, trail, answer)
+
+    def _confirmed(self, response: httpx.Response, intent: Intent, trail: Trail) -> tuple[NewLines, Lane]:
+        """The shop's lines as they may leave, and the lane that they leave.  Never raises."""
+        request = intent.request
+        try:
+            lines = respond.passed(
+                response.headers.raw, self._origin, request.scheme.encode(), request.host.encode("latin-1")
+            )
+            trail.lane = self._rewriter.confirm(intent, response.status_code, lines)
+        except Exception:
+            trail.failed(log, "reading the shop's head for")
+            lines, trail.lane = bare(response.headers.raw, intent), _OUR_FAULT
+        return lines, trail.lane
 
     async def _stream(
         self,
@@ -338,7 +376,11 @@ class EdgeProxy:
 
     def _signed(self, lines: RawHeaders | list[tuple[bytes, bytes]], trail: Trail) -> list[tuple[bytes, bytes]]:
         trail.edge_seconds = perf_counter() - trail.began - trail.shop_seconds
-        return respond.signed_off(lines, edge=trail.edge_seconds, shop=trail.shop_seconds, via=self._via)
+        try:
+            return respond.signed_off(lines, edge=trail.edge_seconds, shop=trail.shop_seconds, via=self._via)
+        except Exception:
+            trail.failed(log, "signing off")
+            return list(lines)
 
     # ------------------------------------------------------------------ our own answers
 
@@ -352,8 +394,16 @@ class EdgeProxy:
             await self._error(405, trail, answer, allow=("POST",))
             return
         form = b""
-        async for chunk in _RequestBody(receive, BIGGEST_FORM):
-            form += chunk
+        try:
+            async for chunk in _RequestBody(receive, BIGGEST_FORM):
+                form += chunk
+        except _TooLong:
+            trail.problem, trail.refused = "the form is too long", True
+            await self._error(413, trail, answer)
+            return
+        except _VisitorLeft:
+            trail.problem = "the visitor left"
+            raise CutShort from None
         left = preview.leave(request, form)
         await answer.whole(
             303,
@@ -447,9 +497,8 @@ def _status_of(error: ShopError) -> int:
     return 503 if isinstance(error, ShopBusy) else 504 if isinstance(error, ShopTimeout) else 502
 
 
-def _for_shop(head: Forwardable, intent: Intent) -> list[tuple[bytes, bytes]]:
+def _for_shop(lines: list[tuple[bytes, bytes]], intent: Intent) -> list[tuple[bytes, bytes]]:
     """The lines that the shop is asked with: those of the visitor, less what must not be answered as they put it."""
-    lines = list(head.headers)
     lane = intent.lane
     whole = lane.kind is LaneKind.PRIVATE
     if whole or (lane.personal and intent.is_document):
@@ -458,7 +507,14 @@ def _for_shop(head: Forwardable, intent: Intent) -> list[tuple[bytes, bytes]]:
     if whole:
         lines = [line for line in lines if line[0] != b"accept-encoding"]
         lines.append((b"accept-encoding", b"identity"))
-    return [(name, query.clean_referer(value)) if name == b"referer" else (name, value) for name, value in lines]
+    return lines
+
+
+def _unconditional(lines: list[tuple[bytes, bytes]], method: str) -> list[tuple[bytes, bytes]]:
+    """What a page is asked with after a fault of ours; an unsafe method keeps its conditions."""
+    if method not in {"GET", "HEAD"}:
+        return lines
+    return [line for line in lines if not line[0].startswith(b"if-") and line[0] != b"range"]
 
 
 async def _collected(shop: AsyncIterator[bytes], limit: int, trail: Trail) -> tuple[bytes, bool]:

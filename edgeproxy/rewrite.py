@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from edgeproxy import respond
 from edgeproxy.console.bar import address, bar
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
-from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
+from edgeproxy.content_coding import Undecodable, accepted, compress, decode, encode
 from edgeproxy.core import policy
 from edgeproxy.core.explain import explain
 from edgeproxy.core.model import Lane, LaneKind
@@ -35,6 +36,12 @@ DECODABLE: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 _OF_THE_SHOPS_PAGE: Final = frozenset(
     {b"content-type", b"content-language", b"content-security-policy", b"content-security-policy-report-only", b"link"}
 )
+_NEVER_BARE: Final = frozenset(
+    b"""accept-ranges age cache-control cdn-cache-control connection etag expires keep-alive last-modified pragma
+    proxy-authenticate proxy-connection surrogate-control te trailer transfer-encoding upgrade
+    x-accel-expires""".split()
+)
+"""Of one connection, or what lets somebody keep an answer."""
 OFF_LOOP: Final = 256 * 1024
 """Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
 
@@ -72,10 +79,20 @@ class Rewriter:
             decodable=DECODABLE,
         )
 
-    def untouched(self, lines: NewLines, intent: Intent, lane: Lane, at: float) -> NewLines:
-        """The lines of an answer whose body is the shop's own."""
-        if intent.active is not None and (lane.personal or _is_html(lines)):
-            return _previewed(lines, intent.active)
+    def untouched(self, lines: NewLines, intent: Intent, lane: Lane, trail: Trail) -> NewLines:
+        """The lines of an answer whose body is the shop's own, or that has none.  Never raises."""
+        try:
+            if lane.kind is LaneKind.PRIVATE:
+                return self._head_only(lines, intent)
+            return self._untouched(lines, intent, lane, trail.at)
+        except Exception:
+            trail.failed(log, "marking the answer to")
+            return bare(lines, intent)
+
+    def _untouched(self, lines: NewLines, intent: Intent, lane: Lane, at: float) -> NewLines:
+        active = intent.active
+        if active is not None and (lane.personal or _is_html(lines) or active.set_cookie is not None):
+            return _previewed(lines, active)  # a redirect too carries the preview on to the next page
         if lane.personal:
             return respond.personal(lines, changed=False)
         if intent.book is not None and _is_html(lines):
@@ -84,51 +101,29 @@ class Rewriter:
                 return respond.clamped(lines, soon - at, at)
         return lines
 
-    def head_only(self, lines: NewLines, intent: Intent) -> NewLines:
+    def _head_only(self, lines: NewLines, intent: Intent) -> NewLines:
         """HEAD of a page that would be rewritten: its lines without what only the body could tell."""
         lines = _previewed(lines, intent.active) if intent.active else respond.personal(lines, changed=True)
         return respond.framed(lines, length=None, coding="")
-
-    # ------------------------------------------------------------------ codings on top of each other
-
-    def is_stacked(self, lines: NewLines, status: int, method: str) -> bool:
-        """A page in more than one coding ("gzip, gzip"): a known mistake of shops that browsers show as rubbish."""
-        if status != 200 or method != "GET" or len(codings_of(lines)) < 2 or not _is_html(lines):
-            return False
-        return "no-transform" not in (_joined(lines, b"cache-control") or "").lower()
-
-    async def unstacked(self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail) -> tuple[NewLines, bytes]:
-        """The same page in one coding that the visitor takes; as it came where it cannot be undone.  Never raises."""
-        try:
-            if len(coded) >= OFF_LOOP:
-                return await asyncio.to_thread(self._unstacked, lines, coded, intent)
-            return self._unstacked(lines, coded, intent)
-        except Undecodable:
-            return lines, coded
-        except Exception:
-            log.exception("undoing the codings for request %s", trail.request_id)
-            trail.fault = True
-            return lines, coded
-
-    def _unstacked(self, lines: NewLines, coded: bytes, intent: Intent) -> tuple[NewLines, bytes]:
-        coding, leaving = encode(decode(lines, coded, limit=self._limit), _accept_encoding(intent))
-        out = respond.recoded(lines)
-        return respond.framed(out, length=len(leaving), coding=coding), leaving
 
     # ------------------------------------------------------------------ the page
 
     async def rewrite(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail) -> Page:
         """The whole page as this visitor gets it.  Never raises: a fault of ours is the shop's page, untouched."""
         try:
+            assert intent.book is not None
+            distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
             if len(body) >= OFF_LOOP:
-                return await asyncio.to_thread(self._rewritten, lines, body, intent, trail)
-            return self._rewritten(lines, body, intent, trail)
+                return await asyncio.to_thread(self._rewritten, lines, body, intent, trail, distrusted)
+            return self._rewritten(lines, body, intent, trail, distrusted)
         except Exception:
-            log.exception("rewriting for request %s", trail.request_id)
-            trail.fault = True
-            return self._as_it_is(lines, body, intent)
+            trail.failed(log, "rewriting the answer to")
+            trail.placing = None
+            return Page(200, bare(lines, intent), body)
 
-    def _rewritten(self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail) -> Page:
+    def _rewritten(
+        self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail, distrusted: frozenset[str]
+    ) -> Page:
         assert intent.book is not None
         assert intent.decision is not None
         request, active = intent.request, intent.active
@@ -136,6 +131,8 @@ class Rewriter:
             body = decode(lines, coded, limit=self._limit)
         except Undecodable as problem:
             trail.lane = Lane(LaneKind.PASS, f"not decoded: {problem}", intent.lane.personal)
+            if active is not None and active.explain:
+                return self.explanation(lines, intent, active, trail.lane)
             return self._as_it_is(lines, coded, intent)
         made = personalise(
             intent.book,
@@ -144,7 +141,7 @@ class Rewriter:
             body,
             _joined(lines, b"content-type"),
             csp=_joined(lines, b"content-security-policy"),
-            distrusted=self._verification.distrusted(request.path, intent.book.version),
+            distrusted=distrusted,
         )
         trail.placing = made.placing
         if active is not None:
@@ -170,10 +167,6 @@ class Rewriter:
         """
         if intent.active is not None:
             return Page(200, _previewed(lines, intent.active), coded, original, made)
-        if len(codings_of(lines)) > 1 and original:
-            out = respond.personal(lines, changed=True, negotiated=True)
-            coding, leaving = encode(original, _accept_encoding(intent))
-            return Page(200, respond.framed(out, length=None, coding=coding), leaving, original, made)
         coding = "" if _joined(lines, b"content-encoding") else accepted(_accept_encoding(intent))
         if not coding or len(coded) < 256:
             return Page(200, respond.personal(lines, changed=False), coded, original, made)
@@ -187,6 +180,16 @@ class Rewriter:
         leaving = with_bar(made, bar(active)) if _takes_ascii(lines, body) else made.body
         coding, leaving = encode(leaving, _accept_encoding(intent))
         return Page(200, respond.framed(_previewed(lines, active), length=None, coding=coding), leaving)
+
+    def instead(self, lines: NewLines, intent: Intent, lane: Lane, trail: Trail) -> Page | None:
+        """The explanation of a page that passes, where it is asked for; else None.  Never raises."""
+        if lane.kind is not LaneKind.PASS or intent.active is None or not intent.active.explain or trail.fault:
+            return None
+        try:
+            return self.explanation(lines, intent, intent.active, lane)
+        except Exception:
+            trail.failed(log, "explaining the answer to")
+            return None
 
     def explanation(
         self,
@@ -221,10 +224,35 @@ class Rewriter:
         coding, leaving = encode(page, _accept_encoding(intent))
         return Page(200, respond.framed(out, length=None, coding=coding), leaving)
 
-    def afterwards(self, page: Page, intent: Intent) -> None:
-        """Once the page has left: have a second engine look over what was spliced."""
-        if page.made is not None and page.made.plan is not None and intent.active is None:
+    def afterwards(self, page: Page, intent: Intent, trail: Trail) -> None:
+        """Once the page has left: have a second engine look over what was spliced.  Never raises."""
+        if page.made is None or page.made.plan is None or intent.active is not None:
+            return
+        try:
             self._verification.consider(intent.request.path, page.original, page.made.plan)
+        except Exception:
+            trail.failed(log, "looking over the answer to")
+
+
+def bare(lines: Iterable[tuple[bytes, bytes]], intent: Intent) -> NewLines:
+    """The shop's lines where a fault of ours kept us from working them out: nobody may keep such an answer.
+
+    Takes lines in any spelling, and does without everything that may have failed.
+    """
+    out: NewLines = []
+    keep = b""
+    for name, value in lines:
+        name = name.lower()
+        if name == b"cache-control" and b"no-store" in value.lower():
+            keep = b", no-store"
+        if name not in _NEVER_BARE:
+            out.append((name, value))
+    if intent.preview is not None:
+        keep = b", no-store"
+        out.append((b"x-robots-tag", b"noindex"))
+    out.append((b"cache-control", b"private, no-cache" + keep))
+    out.append((b"cdn-cache-control", b"no-store"))
+    return out
 
 
 def with_bar(made: Personalised, bar: bytes) -> bytes:

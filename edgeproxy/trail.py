@@ -6,6 +6,7 @@ written and counted of it (``journal``).  Made by ``proxy`` for each request, ha
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from edgeproxy.core.model import Decision, Lane, Outcome, PageRequest, RuleBook
@@ -70,6 +71,12 @@ class Trail:
         self.request_id, self.host, self.client, self.scheme = head.request_id, head.host, head.client, head.scheme
         self.target = target
 
+    def failed(self, log: logging.Logger, doing: str) -> None:
+        """A fault of ours, told where it is caught: once a request, with its traceback."""
+        if not self.fault:
+            log.exception("%s request %s", doing, self.request_id)
+        self.fault = True
+
     def served(self, now: float) -> Served:
         """The record of it all, for log and counters; ``now`` by the monotonic clock."""
         intent, lane = self.intent, self.lane
@@ -113,6 +120,8 @@ def _applied(placing: Placing | None) -> tuple[str, ...]:
 def _outcomes(placing: Placing | None) -> dict[str, int]:
     counted: dict[str, int] = {}
     for one in placing.placements if placing is not None else ():
+        if one.outcome is PlaceOutcome.ELSEWHERE:
+            continue
         counted[one.outcome.value] = counted.get(one.outcome.value, 0) + 1
     return counted
 
