@@ -7,6 +7,7 @@ raises.  Not here: counting (``journal``).  A line holds no query, no cookie, no
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,6 +17,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple, TextIO
 
 __all__ = ["LogWriter", "Served", "as_json", "as_text", "shortened"]
+
+
+_UNSAFE: Final = re.compile(r'[ "\\]')
 
 
 class Served(NamedTuple):
@@ -115,10 +119,12 @@ def _moment(at: float) -> str:
 
 
 def _printable(text: str) -> str:
-    """ASCII without spaces, quotes and controls: a terminal shows it and obeys nothing in it."""
-    if text.isascii() and text.isprintable() and '"' not in text and " " not in text:
+    """ASCII without spaces, quotes, backslashes and controls: a terminal shows it and obeys nothing in it."""
+    if text.isascii() and text.isprintable() and not _UNSAFE.search(text):
         return text
-    return "".join(c if "!" <= c <= "~" and c != '"' else "".join(f"%{byte:02X}" for byte in _bytes(c)) for c in text)
+    return "".join(
+        c if "!" <= c <= "~" and c not in '"\\' else "".join(f"%{byte:02X}" for byte in _bytes(c)) for c in text
+    )
 
 
 def _bytes(character: str) -> bytes:

@@ -130,7 +130,7 @@ def test_what_is_kept_of_a_refused_head_is_nothing() -> None:
 def test_connections_are_counted_in_all_and_by_address() -> None:
     async def test() -> None:
         shop, noted = Shop(), Noted()
-        guard = noted.guard(Limits(connections=4, connections_per_address=2), trusted=["10.0.0.1"])
+        guard = noted.guard(Limits(connections=5, connections_per_address=2), trusted=["10.0.0.1"])
         first = pipe(shop, guard, peer="192.0.2.1")
         pipe(shop, guard, peer="192.0.2.1")
         third = pipe(shop, guard, peer="192.0.2.1")
@@ -142,9 +142,9 @@ def test_connections_are_counted_in_all_and_by_address() -> None:
         first.leave()
         fourth = pipe(shop, guard, peer="192.0.2.1")
         assert not fourth.out
-        proxies = [pipe(shop, guard, peer="10.0.0.1") for _ in range(3)]
+        proxies = [pipe(shop, guard, peer="10.0.0.1") for _ in range(4)]
         assert noted.limits == ["connections_per_address", "connections"]
-        assert [bool(each.out) for each in proxies] == [False, False, True]
+        assert [bool(each.out) for each in proxies] == [False, False, False, True]
         for each in (*proxies, fourth):
             each.leave()
         assert guard.connections == 1
