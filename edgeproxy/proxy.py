@@ -323,9 +323,13 @@ class EdgeProxy:
         chunks = aiter(response.stream)
         lines, lane = self._confirmed(response, intent, trail)
         page: Page | None = None
-        if lane.kind is LaneKind.PRIVATE and intent.request.method != "HEAD":
+        method = intent.request.method
+        stacked = lane.kind is LaneKind.PASS and self._rewriter.is_stacked(lines, status, method)
+        if stacked or (lane.kind is LaneKind.PRIVATE and method != "HEAD"):
             body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
-            if complete:
+            if complete and stacked:
+                lines, body = await self._rewriter.unstacked(lines, body, intent, trail)
+            elif complete:
                 page = await self._rewriter.rewrite(lines, body, intent, trail)
             else:
                 lane = trail.lane = replace(lane, kind=LaneKind.PASS, why=trail.why_incomplete)

@@ -17,7 +17,7 @@ from typing import Final
 from edgeproxy import respond
 from edgeproxy.console.bar import address, bar
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
-from edgeproxy.content_coding import Undecodable, accepted, compress, decode, encode
+from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
 from edgeproxy.core.explain import explain
 from edgeproxy.core.model import Lane, LaneKind
@@ -106,6 +106,31 @@ class Rewriter:
         lines = _previewed(lines, intent.active) if intent.active else respond.personal(lines, changed=True)
         return respond.framed(lines, length=None, coding="")
 
+    # ------------------------------------------------------------------ codings on top of each other
+
+    def is_stacked(self, lines: NewLines, status: int, method: str) -> bool:
+        """A page in more than one coding ("gzip, gzip"): a known mistake of shops that browsers show as rubbish."""
+        if status != 200 or method != "GET" or len(codings_of(lines)) < 2 or not _is_html(lines):
+            return False
+        return "no-transform" not in (_joined(lines, b"cache-control") or "").lower()
+
+    async def unstacked(self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail) -> tuple[NewLines, bytes]:
+        """The same page in one coding that the visitor takes; as it came where it cannot be undone.  Never raises."""
+        try:
+            if len(coded) >= OFF_LOOP:
+                return await asyncio.to_thread(self._unstacked, lines, coded, intent)
+            return self._unstacked(lines, coded, intent)
+        except Undecodable:
+            return lines, coded
+        except Exception:
+            trail.failed(log, "undoing the codings of the answer to")
+            return lines, coded
+
+    def _unstacked(self, lines: NewLines, coded: bytes, intent: Intent) -> tuple[NewLines, bytes]:
+        coding, leaving = encode(decode(lines, coded, limit=self._limit), _accept_encoding(intent))
+        out = respond.recoded(lines)
+        return respond.framed(out, length=len(leaving), coding=coding), leaving
+
     # ------------------------------------------------------------------ the page
 
     async def rewrite(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail) -> Page:
@@ -167,6 +192,10 @@ class Rewriter:
         """
         if intent.active is not None:
             return Page(200, _previewed(lines, intent.active), coded, original, made)
+        if len(codings_of(lines)) > 1 and original:
+            out = respond.personal(lines, changed=True, negotiated=True)
+            coding, leaving = encode(original, _accept_encoding(intent))
+            return Page(200, respond.framed(out, length=None, coding=coding), leaving, original, made)
         coding = "" if _joined(lines, b"content-encoding") else accepted(_accept_encoding(intent))
         if not coding or len(coded) < 256:
             return Page(200, respond.personal(lines, changed=False), coded, original, made)
