@@ -1,0 +1,111 @@
+"""Previews through the whole proxy: they stay on with the next click, whatever the page, and say why when asked."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import pytest
+
+from edgeproxy.core.flags import PreviewFlags
+from edgeproxy.core.tokens import Leave, Session, Token, sign_session, sign_token
+from edgeproxy.origin import ShopBroken
+from tests.world import CALM, HOST, KEYS, NOON, PAGE, THANKS, Asked, Got, Shop, Told, World
+
+pytestmark = pytest.mark.anyio
+
+HTML = ("Content-Type", "text/html; charset=utf-8")
+LATER = int(NOON + 600)
+ANY = ("cookie", f"edge_preview={sign_session(Session(Leave.ANY, PreviewFlags(), LATER), KEYS)}")
+
+
+def kept(got: Got) -> tuple[str, str]:
+    """The preview cookie as a browser sends it with the next click."""
+    return "cookie", got.one("set-cookie").partition(";")[0]
+
+
+def without_bar(got: Got) -> bytes:
+    return re.sub(rb'<div role="region" aria-label="Preview".*?</div>', b"", got.body, count=1, flags=re.DOTALL)
+
+
+async def test_a_link_then_a_click_then_another_stage_then_the_way_out() -> None:
+    world = World()
+    token = sign_token(Token(PreviewFlags(stage="loyal"), True, LATER), KEYS)
+    begun = await world.ask(f"/?edge_stage=loyal&edge_token={token}&q=1", stage="new")
+    assert (begun.status, begun.one("location")) == (303, f"http://{HOST}/?q=1")
+    assert "HttpOnly" in begun.one("set-cookie")
+    seen = await world.ask("/c/boots", stage="new", headers=[kept(begun)])
+    assert without_bar(seen) == THANKS
+    changed = await world.ask("/?edge_stage=new", headers=[kept(begun)])
+    assert without_bar(changed) == CALM
+    assert without_bar(await world.ask("/c/x", headers=[kept(changed)])) == CALM
+    off = await world.ask("/?edge_off=1", headers=[kept(changed)])
+    assert without_bar(off) == PAGE
+    left = await world.ask("/-/edge/leave", method="POST", body=[b"back=/c/x"], headers=[kept(off)])
+    assert kept(left)[1] == "edge_preview="
+    assert (await world.ask("/", stage="loyal")).body == THANKS
+
+
+@pytest.mark.parametrize("told", [Told(302, [("Location", "/c/boots")], []), Told(204, [], []), Told(404, [HTML])])
+async def test_flags_on_an_address_that_leads_elsewhere_hold_there_too(told: Told) -> None:
+    """The shop sends the browser on, to another language or to a session of its own: the preview goes along."""
+
+    def answer(asked: Asked) -> Told:
+        return told if asked.target == b"/old" else Told()
+
+    world = World(Shop(answer))
+    got = await world.ask("/old?edge_stage=loyal", headers=[ANY])
+    assert got.status == told.status
+    assert got.one("cache-control") == "no-store"
+    assert without_bar(await world.ask("/c/boots", headers=[kept(got)])) == THANKS
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(chunks=[PAGE]),
+        Told(chunks=[PAGE * 20_000, PAGE]),
+        Told(headers=[HTML, ("Content-Length", str(3 << 20))], chunks=[b"x" * (3 << 20)]),
+        Told(headers=[HTML, ("Content-Encoding", "gzip")], chunks=[gzip.compress(PAGE)[:-9]]),
+        Told(headers=[HTML, ("Content-Encoding", "rot13")]),
+        Told(chunks=[PAGE.decode().encode("utf-16")]),
+        Told(headers=[("Content-Type", "application/xhtml+xml")]),
+    ],
+    ids=["a page", "too big", "too big by its head", "broken gzip", "unknown coding", "UTF-16", "XHTML"],
+)
+async def test_why_is_answered_for_pages_that_cannot_be_edited_too(told: Told) -> None:
+    got = await World(Shop(told)).ask("/?edge_explain=1&edge_stage=loyal", headers=[ANY])
+    assert (got.status, got.cut) == (200, False)
+    assert b"Why this page looks as it does" in got.body
+    assert got.get("content-type") == ["text/html; charset=utf-8"]
+    assert got.get("content-encoding") == []
+    assert got.get("content-length") == [str(len(got.raw))]
+    assert got.one("cache-control") == "no-store"
+
+
+async def test_a_page_that_breaks_off_is_not_explained_away() -> None:
+    got = await World(Shop(Told(chunks=[PAGE[:50], ShopBroken("cut", "it ended early")]))).ask(
+        "/?edge_explain=1", headers=[ANY]
+    )
+    assert (got.raw, got.cut) == (PAGE[:50], True)
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+async def test_what_is_no_look_at_a_page_shows_no_bar(method: str) -> None:
+    world = World(
+        Shop(Told(headers=[HTML, ("Cache-Control", "max-age=60")], chunks=[PAGE] if method == "POST" else []))
+    )
+    got = await world.ask("/", method=method, headers=[ANY], body=[b"a=1"] if method == "POST" else [])
+    assert got.body == (PAGE if method == "POST" else b"")
+    assert got.one("cache-control") == "no-store"
+    assert got.one("x-robots-tag") == "noindex"
+
+
+async def test_pictures_and_scripts_of_a_previewed_page_are_kept_as_ever() -> None:
+    lines = [("Content-Type", "text/css"), ("Cache-Control", "max-age=60"), ("ETag", '"1"')]
+    got = await World(Shop(Told(headers=lines, chunks=[b"p{}"]))).ask(
+        "/app.css", headers=[ANY, ("sec-fetch-dest", "style")]
+    )
+    assert got.one("cache-control") == "max-age=60"
+    assert got.one("etag") == '"1"'
+    assert got.get("x-robots-tag") == []
