@@ -74,16 +74,19 @@ utf-16be       -            unicodefffe
 utf-16le       -            csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16
 x-user-defined -
 """
-_REFUSED: Final = {
+REFUSED: Final = {
     "iso-2022-jp": "ISO-2022-JP",
     "replacement": "a charset that browsers refuse",
     "utf-16be": "UTF-16",
     "utf-16le": "UTF-16",
     "x-user-defined": "x-user-defined",
 }
+"""What people call the encodings in which they cannot."""
 
 _ROWS: Final = [row.split() for row in re.split(r"\n(?=\S)", _TABLE.strip())]
-_CODECS: Final = {name: codec for name, codec, *_ in _ROWS if codec != "-"}
+CODECS: Final = {name: codec for name, codec, *_ in _ROWS if codec != "-"}
+"""Python's codec of every encoding in which pages can be planned, by WHATWG name."""
+
 _NAMES: Final = {label: name for name, _, *others in _ROWS for label in (name, *others)}
 
 _PARAMETER: Final = re.compile(r';[ \t]*([^;=\s]+)=(?:"((?:[^"\\]|\\.)*)"?|([^;]*))')
@@ -127,9 +130,9 @@ def detect(content_type: str | None, body: bytes) -> Charset:
 
 
 def _charset(name: str, source: str) -> Charset:
-    if name in _REFUSED:
-        raise Unplannable(f"the page is in {_REFUSED[name]}")
-    return Charset(name, _CODECS[name], 0, source)
+    if name in REFUSED:
+        raise Unplannable(f"the page is in {REFUSED[name]}")
+    return Charset(name, CODECS[name], 0, source)
 
 
 def _named(label: str | None) -> str | None:

@@ -37,15 +37,15 @@ def half(text: str, at: int) -> bool:
 def behind_body(source: Source, element: turbohtml.Element, at: int, *, inside: bool) -> bool:
     """Whether a ``</body>`` or ``</html>`` stands right before the element's start or (``inside``) its inner end.
 
-    It leaves no trace in the tree, and changes where a comment goes.  Any other tag or text between undoes it.
+    It leaves no trace in the tree, and changes where a comment goes; text and start tags behind it undo that.
     """
     before = source.text[max(at - _NEAR, 0) : at].rstrip()
     if before and _COMMENT.search(before) is None:
         if before[-1] != ">":
             return False
         tag = before.rfind("<")
-        if tag >= 0:
-            return _BODY_END.match(before, tag) is not None
+        if tag >= 0 and before[tag + 1] != "/":
+            return False
     return _BODY_END.search(source.text, _behind(source, element, inside=inside), at) is not None
 
 

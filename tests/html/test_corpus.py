@@ -122,6 +122,7 @@ STARTS = st.sampled_from(("", "<!doctype html>", "<!doctype html><html><head></h
 @example("<body>", ["<form>", "<ruby>", "</form>"], "</body>")  # </form> ends the form alone
 @example("<table>", ["x", "<style> </style>", " "], "</table>")  # blank text goes where its neighbours go
 @example("<body>", ["<div>", "</html>", "<!--c-->", "</div>"], "</body>")  # the comment leaves the page
+@example("<body>", ["<", "</html>", "</template>", "<rt>", "x", "</rt>"], "</body></html>")
 @example("<body>", ["<form>", "<div>", "</form>", "</div>", "<form>"], "</body>")
 @example("<b><i>", ["<x-y>", "<x-y>", "<x-y>", "<div>", "</b>"], "")  # the adoption agency counts
 def test_any_soup(start: str, tokens: list[str], end: str) -> None:
