@@ -100,7 +100,7 @@ class EdgeProxy:
         self._verified = VerifiedCookies()
         self._cookie = settings.cookie
         self._relay = Relay(settings.limits.upgrade_idle_seconds, journal.counters)
-        self._origin = Origin.of(settings.origin)
+        self._origin = Origin.of(*settings.origins)
         self._origin_url = httpx.URL(settings.origin)
         self._open_preview = settings.preview == "open"
         self._via = f"1.1 {settings.via}".encode() if settings.via else b""

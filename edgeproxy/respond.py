@@ -100,8 +100,11 @@ class Origin:
     authorities: frozenset[bytes]  # every spelling of host and port, lower-case
 
     @classmethod
-    def of(cls, url: str) -> Origin:
-        """From the address that the operator gave; raises ValueError when it is not http(s)://host[:port]."""
+    def of(cls, url: str, *others: str) -> Origin:
+        """From the address that the operator gave; raises ValueError when it is not http(s)://host[:port].
+
+        ``others`` are further addresses of the same shop, of the same scheme.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an address: {url!r}")
@@ -111,7 +114,8 @@ class Origin:
         default = 443 if parts.scheme == "https" else 80
         port = parts.port or default
         spellings = {b"%b:%d" % (host, port)} | ({host, host + b":"} if port == default else set())
-        return cls(parts.scheme.encode("ascii"), host, frozenset(spellings))
+        more = [cls.of(other).authorities for other in others]
+        return cls(parts.scheme.encode("ascii"), host, frozenset(spellings).union(*more))
 
     def location(self, value: bytes, scheme: bytes, host: bytes) -> bytes:
         """``value`` under the visitor's address where it names this one; else the very same value.

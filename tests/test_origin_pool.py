@@ -354,6 +354,13 @@ async def test_an_address_that_cuts_its_bodies_is_failing_too() -> None:
         assert [several.usable(one) for one in several.addresses] == [False, True]
 
 
+async def test_no_address_of_the_shop_stands_in_a_redirect() -> None:
+    world = World(settings={"further_origins": ("http://second.internal:8000",)})
+    for address in ("http://shop.internal:8000", "http://second.internal:8000"):
+        world.shop.answer = Told(status=302, headers=(("Location", f"{address}/b?c"),), chunks=())
+        assert (await world.ask("/a")).one("location") == "http://shop.example/b?c"
+
+
 # ------------------------------------------------------------------ a name that moves
 
 

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.utils import apply_mask
 
 from edgeproxy.app import Parts, build_app
+from edgeproxy.relay import disbelief
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.run import Listener, bind
 from edgeproxy.settings import Limits, Settings
@@ -287,6 +288,14 @@ async def test_too_many_are_told_to_come_back_and_pages_go_on() -> None:
         metrics = front.parts.journal.metrics()
         assert b"edgeproxy_upgrades_open 1.0" in metrics
         assert re.search(rb'edgeproxy_origin_answers_total\{address="[^"]+",how="busy"\} 1.0', metrics)
+
+
+@pytest.mark.parametrize(("asked", "accept"), [((), b""), (((b"sec-websocket-key", KEY),) * 2, ACCEPT)])
+def test_without_one_key_nothing_is_proved(asked: tuple[tuple[bytes, bytes], ...], accept: bytes) -> None:
+    upgrade = (b"upgrade", b"websocket")
+    answered = (upgrade, (b"sec-websocket-accept", accept))
+    assert disbelief((upgrade, (b"sec-websocket-key", KEY)), (upgrade, (b"sec-websocket-accept", ACCEPT))) == ""
+    assert "WebSocket key" in disbelief((upgrade, *asked), answered)
 
 
 # ------------------------------------------------------------------ the ends
