@@ -112,8 +112,7 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
         reopens += (element.tag,)
     if reopens:
         doubts.append(LEAKS)
-    form = source.last_form(element)
-    if form is not None and source.end_tag(form) is None:
+    if _open_form(source, at.start, end):
         doubts.append(OPEN_FORM)
     if source.open_form is not None and source.open_form < end:
         around = (source.start(node) for node in element.ancestors if isinstance(node, turbohtml.Element))
@@ -220,12 +219,17 @@ def _children(source: Source, element: turbohtml.Element, start: int, end: int) 
                 return MIXED
         if child.children and child.tag not in TEXT_ONLY and any(leaks(source, last_child(child), child, stop=child)):
             return LEAKS
-    form = source.last_form(element)
-    if form is not None and source.end_tag(form) is None:
+    if _open_form(source, start, end):
         return OPEN_FORM
     if element.tag in NEWLINE_EATERS and element.children and isinstance(element.children[0], turbohtml.Element):
         return NEWLINE
     return ""
+
+
+def _open_form(source: Source, start: int, end: int) -> bool:
+    """Whether a form begins between two offsets that has no end tag: only the last one can."""
+    form = source.form_before(end)
+    return form is not None and source.end_tag(form) is None and (source.start(form) or 0) >= start
 
 
 def _tag(source: Source, element: turbohtml.Element, at: Place) -> str:

@@ -14,6 +14,7 @@ Where an end tag is left out, an element ends where the next one begins, or wher
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,22 +89,33 @@ class Source:
         return False
 
     @cached_property
-    def has_forms(self) -> bool:
-        return self.document.select_one("form") is not None
+    def trailing_comments(self) -> bool:
+        """Whether comments stand behind body or html: they may have been written anywhere behind a ``</body>``."""
+        root = self.document.root
+        after_body = root.children[-1] if root is not None and root.children else None
+        return not isinstance(after_body, turbohtml.Element) or self.document.children[-1] != root
+
+    @cached_property
+    def forms(self) -> list[turbohtml.Element]:
+        """Every form with a start tag, in order; those inside ``<template>`` are no part of the page."""
+        forms = self.document.select("form")
+        if self.document.select_one("template") is None:
+            return forms
+        return [form for form in forms if form.closest("template") is None]
+
+    def form_before(self, offset: int) -> turbohtml.Element | None:
+        """The last form that begins before an offset.
+
+        If any form is open there without being an ancestor, it is this one: while one is open, HTML ignores others.
+        """
+        index = bisect_left(self.forms, offset, key=lambda form: self.start(form) or 0)
+        return self.forms[index - 1] if index else None
 
     @cached_property
     def open_form(self) -> int | None:
         """Start of a form that is never closed: HTML ignores every later ``<form>``, so it is the last one."""
-        form = self.last_form(self.document)
-        location = self.location(form) if form is not None else None
-        return location.start_tag.start_offset if location is not None and location.end_tag is None else None
-
-    def last_form(self, node: turbohtml.Node) -> turbohtml.Element | None:
-        """The last ``<form>`` below a node, those inside ``<template>`` left out."""
-        for form in reversed(node.select("form")):
-            if form.closest("template") is None:
-                return form
-        return None
+        form = self.form_before(len(self.text))
+        return self.start(form) if form is not None and self.end_tag(form) is None else None
 
 
 def last_child(element: turbohtml.Element) -> turbohtml.Node | None:

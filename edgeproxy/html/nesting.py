@@ -53,13 +53,12 @@ def sealed(source: Source, element: turbohtml.Element, at: Place, end: int, abov
             closing = source.end_tag(node)
             if closing is None or closing.start_offset < end:
                 return False
-    text, inner_end = source.text, at.inner_end or at.start_tag_end
-    if any(text.find(tag, at.start_tag_end, inner_end) >= 0 for tag in _LEAVING):
-        return False
-    if not source.has_forms:
-        return True
-    closings = text.count("</form", at.start, end) + text.count("</FORM", at.start, end)
-    return closings <= len(element.select("form"))
+    if source.trailing_comments:
+        inner_end = at.inner_end or at.start_tag_end
+        if any(source.text.find(closing, at.start_tag_end, inner_end) >= 0 for closing in _LEAVING):
+            return False
+    form = source.form_before(at.start)
+    return form is None or form in above or source.end_tag(form) is not None
 
 
 def written(source: Source, element: turbohtml.Element, start: int, end: int, *, closed: bool = True) -> bool:
