@@ -20,7 +20,7 @@ but for the ends of head and body), and the tokenizer's.  So an element is trust
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,8 +76,11 @@ class Judgement:
     reopens: tuple[str, ...] = ()
 
 
-def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bool) -> Judgement:
-    """Judge an element with a start tag; ``children``: whether its children will be cut or moved about."""
+def judge(
+    source: Source, element: turbohtml.Element, at: Place, above: Sequence[turbohtml.Element], *, children: bool
+) -> Judgement:
+    """Judge an element with a start tag; ``above``: its ancestors, outermost first; ``children``: whether its own will
+    be cut or moved about."""
     html = element.namespace is _HTML
     if html and element.tag in ("html", "frameset", "frame"):
         reason = ALWAYS_THERE if element.tag == "html" else FRAMES
@@ -92,7 +95,6 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
     reopens = tuple(leaks(source, element.previous_sibling, element.parent))
     if at.inner_end is not None and not text_only:
         reopens += tuple(leaks(source, last_child(element), element, stop=element))
-    above = [node for node in element.ancestors if isinstance(node, turbohtml.Element)]
     nested = text_only or (not children and not reopens and sealed(source, element, at, end, above))
     nested = nested or written(source, element, at.start, end, closed=not at.unclosed_inside)
     if nested and (at.unclosed_inside or not at.closed):
@@ -102,7 +104,7 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
     if html and element.tag in ("head", "body"):
         outer = ALWAYS_THERE
     else:
-        doubts += _surroundings(source, element, at, end)
+        doubts += _surroundings(source, element, at, above, end)
         outer = _seam(source, element, at, end)
     if at.inner_end is not None and not text_only:
         inner = HALF if half(source.text, at.inner_end) else ""
@@ -114,10 +116,9 @@ def judge(source: Source, element: turbohtml.Element, at: Place, *, children: bo
         doubts.append(LEAKS)
     if _open_form(source, at.start, end):
         doubts.append(OPEN_FORM)
-    if source.open_form is not None and source.open_form < end:
-        around = (source.start(node) for node in element.ancestors if isinstance(node, turbohtml.Element))
-        if source.open_form not in around:
-            reopens += ("form",)
+    form = source.open_form
+    if form is not None and form < end and form not in (source.start(node) for node in above):
+        reopens += ("form",)
     cut = (_children(source, element, at.start, end) if nested else MIXED) if children else ""
     return Judgement(tuple(doubts), outer, inner, cut, _tag(source, element, at), reopens)
 
@@ -130,14 +131,13 @@ def children_of_implied(source: Source, element: turbohtml.Element, start: int, 
     return _children(source, element, start - 1, end)
 
 
-def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
-    mirror = source.document.select_one("selectedcontent")
-    if mirror is not None and any(
-        isinstance(node, turbohtml.Element) and node.tag == "select" for node in element.ancestors
-    ):
+def _surroundings(
+    source: Source, element: turbohtml.Element, at: Place, above: Sequence[turbohtml.Element], end: int
+) -> Iterator[str]:
+    if source.has_mirror and any(node.tag == "select" for node in above):
         yield MIRRORED
-    parent = element.parent
-    if isinstance(parent, turbohtml.Element):
+    if above:
+        parent = above[-1]
         around = source.location(parent)
         if around is None:
             if parent.tag in FORMATTING:
@@ -151,7 +151,7 @@ def _surroundings(source: Source, element: turbohtml.Element, at: Place, end: in
     if _holds_frames_off(source, end):
         yield FRAMES
     if any(start < at.start < stop for start, stop in source.tables):
-        yield from _in_table(source, element, at, end)
+        yield from _in_table(source, at, above, end)
     if at.unclosed_before and not open_till(source, element, at.start):
         yield MIXED
 
@@ -161,24 +161,21 @@ def _holds_frames_off(source: Source, end: int) -> bool:
 
     A ``<body>`` tag forbids that (HTML, 13.2.6.4.6, "frameset-ok"); where it is left out, the content does.
     """
-    if source.body_element is not None and source.location(source.body_element) is not None:
-        return False
-    return b"<frameset" in source.body[end:].lower()
+    return not source.has_body_tag and b"<frameset" in source.body[end:].lower()
 
 
-def _in_table(source: Source, element: turbohtml.Element, at: Place, end: int) -> Iterator[str]:
+def _in_table(source: Source, at: Place, above: Sequence[turbohtml.Element], end: int) -> Iterator[str]:
     """What stands in a table but not in a cell is moved before the table; whatever is left open there stays open."""
-    above = [node for node in element.ancestors if isinstance(node, turbohtml.Element)]
     starts = {source.start(node) for node in above}
     if any(start < at.start < stop and start not in starts for start, stop in source.tables):
         yield OUT_OF_TABLE
-    if above[0].tag not in TABLE_PARTS:
+    if above[-1].tag not in TABLE_PARTS:
         return
     text = source.text
     before = "" if at.unclosed_before else text[text.rfind(">", 0, at.start) + 1 : at.start]
     if before.strip() or text[end : text.find("<", end)].strip():
         yield OUT_OF_TABLE  # blank text next to other text goes where that goes
-    table = next((node for node in above if node.tag == "table"), None)
+    table = next((node for node in reversed(above) if node.tag == "table"), None)
     begin = source.start(table) if table is not None else None
     node = table.previous_sibling if table is not None else None
     while node is not None and not isinstance(node, turbohtml.Element):

@@ -94,18 +94,16 @@ class Parts:
     def __init__(self, hydration: Hydration) -> None:
         self.hydration = hydration
         self._marks: dict[turbohtml.Element, str | None] = {}
+        self._inside: dict[turbohtml.Element, str | None] = {}
 
     def part(self, element: turbohtml.Element, ancestors: Sequence[turbohtml.Element]) -> tuple[bool, bool, str | None]:
         """Whether an element is inside a hydrated root, whether it holds one, and whose it is."""
-        whole, framework = self.hydration.whole, self.hydration.framework
-        if whole and element.tag not in ("html", "head"):
+        framework = self.hydration.framework
+        if self.hydration.whole and element.tag not in ("html", "head"):
             return "head" not in (ancestor.tag for ancestor in ancestors), False, framework
-        for node in ancestors:
-            if node in self.hydration.containers or node.tag in _ISLANDS:
-                return True, False, framework or _ISLANDS.get(node.tag)
-            mark = self._mark(node)
-            if mark is not None:
-                return True, False, (_MARKS | _INSIDE_MARKS)[mark]
+        around = self._around(ancestors)
+        if around is not None:
+            return True, False, around
         if element in self.hydration.containers or element.tag in _ISLANDS:
             return False, True, framework or _ISLANDS.get(element.tag)
         mark = self._mark(element)
@@ -114,6 +112,21 @@ class Parts:
         first = next((child for child in element.children if isinstance(child, turbohtml.Element)), None)
         mark = self._mark(first) if first is not None else None
         return False, mark in _INSIDE_MARKS, _INSIDE_MARKS.get(mark or "")
+
+    def _around(self, ancestors: Sequence[turbohtml.Element]) -> str | None:
+        """Whose root the ancestors are in; None: nobody's.  Elements share theirs, so the answer is kept."""
+        if not ancestors:
+            return None
+        parent = ancestors[-1]
+        if parent not in self._inside:
+            mark, name = self._mark(parent), self.hydration.framework
+            if parent in self.hydration.containers or parent.tag in _ISLANDS:
+                self._inside[parent] = name or _ISLANDS.get(parent.tag)
+            elif mark is not None:
+                self._inside[parent] = (_MARKS | _INSIDE_MARKS)[mark]
+            else:
+                self._inside[parent] = self._around(ancestors[:-1])
+        return self._inside[parent]
 
     def _mark(self, element: turbohtml.Element) -> str | None:
         try:

@@ -14,7 +14,6 @@ Where an end tag is left out, an element ends where the next one begins, or wher
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -80,6 +79,19 @@ class Source:
         return tuple(found)
 
     @cached_property
+    def has_body_tag(self) -> bool:
+        return self.body_element is not None and self.location(self.body_element) is not None
+
+    @cached_property
+    def has_mirror(self) -> bool:
+        """Whether browsers copy a chosen option into a ``<selectedcontent>``."""
+        return self.document.select_one("selectedcontent") is not None
+
+    @cached_property
+    def has_template(self) -> bool:
+        return self.document.select_one("template") is not None
+
+    @cached_property
     def merged(self) -> bool:
         """Whether a second ``<html>`` or ``<body>`` tag gave the first one more attributes."""
         for element in (self.document.root, self.body_element):
@@ -99,17 +111,32 @@ class Source:
     def forms(self) -> list[turbohtml.Element]:
         """Every form with a start tag, in order; those inside ``<template>`` are no part of the page."""
         forms = self.document.select("form")
-        if self.document.select_one("template") is None:
+        if not self.has_template:
             return forms
         return [form for form in forms if form.closest("template") is None]
+
+    @cached_property
+    def _form_starts(self) -> list[int | None]:
+        """Starts of ``forms`` as far as they were asked for: a location costs as much as everything else here."""
+        return [None] * len(self.forms)
 
     def form_before(self, offset: int) -> turbohtml.Element | None:
         """The last form that begins before an offset.
 
         If any form is open there without being an ancestor, it is this one: while one is open, HTML ignores others.
         """
-        index = bisect_left(self.forms, offset, key=lambda form: self.start(form) or 0)
-        return self.forms[index - 1] if index else None
+        starts = self._form_starts
+        low, high = 0, len(starts)
+        while low < high:
+            middle = (low + high) // 2
+            start = starts[middle]
+            if start is None:
+                start = starts[middle] = self.start(self.forms[middle]) or 0
+            if start < offset:
+                low = middle + 1
+            else:
+                high = middle
+        return self.forms[low - 1] if low else None
 
     @cached_property
     def open_form(self) -> int | None:

@@ -7,6 +7,7 @@ Called by ``hazards``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import turbohtml
@@ -26,13 +27,13 @@ _TABLE_BODY: Final = re.compile(r"</?tbody>")
 _OPEN_INSIDE: Final = TABLE_PARTS | frozenset(
     ("select", "option", "optgroup", "form", "head", "caption", "col", "template")
 )
-_REACHES_IN: Final = FORMATTING | frozenset(("select", "option", "optgroup"))
+_REACHES_IN: Final = FORMATTING | frozenset(("select", "option", "optgroup", "svg", "math"))
 _LEAVING: Final = ("</body", "</html", "</BODY", "</HTML")
 _BLANK_END: Final = re.compile(r"(?:\s|</(?:body|html)\s*>|<!--(?:(?!-->)[\s\S])*-->)*", re.IGNORECASE)
 _DROPPED_NEWLINE: Final = re.compile(r"(<(?:pre|listing|textarea)(?:\s[^>]*)?>)\n", re.IGNORECASE)
 
 
-def sealed(source: Source, element: turbohtml.Element, at: Place, end: int, above: list[turbohtml.Element]) -> bool:
+def sealed(source: Source, element: turbohtml.Element, at: Place, end: int, above: Sequence[turbohtml.Element]) -> bool:
     """Whether nothing gets in or out of an element between its two tags, whatever stands there.
 
     With an end tag of its own, it was on the stack of open elements till then, so nothing below it was touched but by
@@ -46,13 +47,13 @@ def sealed(source: Source, element: turbohtml.Element, at: Place, end: int, abov
         return False
     if tag == "body" and not _BLANK_END.fullmatch(source.text, end):
         return False
-    for node in above:
-        if node.tag in _REACHES_IN or node.namespace is not _HTML:
+    tags = {node.tag for node in above}
+    if not _REACHES_IN.isdisjoint(tags):
+        return False
+    if "form" in tags:
+        forms = (source.end_tag(node) for node in above if node.tag == "form")
+        if any(closing is None or closing.start_offset < end for closing in forms):
             return False
-        if node.tag == "form":
-            closing = source.end_tag(node)
-            if closing is None or closing.start_offset < end:
-                return False
     if source.trailing_comments:
         inner_end = at.inner_end or at.start_tag_end
         if any(source.text.find(closing, at.start_tag_end, inner_end) >= 0 for closing in _LEAVING):

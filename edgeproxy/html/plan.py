@@ -68,7 +68,9 @@ def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPla
         if survey.charset.source == "default":
             missing = f'the page declares no charset, so that the characters of "{slot.find}" cannot be looked for'
         return SlotPlace(slot, 0, (), missing if slot.expect is Expect.ONE else "")
-    found = [element for element in survey.source.document.select(selector) if not _in_template(element)]
+    found = survey.source.document.select(selector)
+    if survey.source.has_template:
+        found = [element for element in found if not _in_template(element)]
     if slot.expect is Expect.ONE and len(found) != 1:
         return SlotPlace(slot, len(found), (), f'"{slot.find}" matches {len(found)} elements, expected one')
     asked = None if wanted is None else {text: selectors.compiled(text, survey.charset) for text in wanted}

@@ -50,7 +50,7 @@ class Survey:
         bom = self.charset.bom
         if at is None:
             return self._implied(element, ancestors, children, inside, holds)
-        judged = hazards.judge(self.source, element, at, children=selectors is not None)
+        judged = hazards.judge(self.source, element, at, above, children=selectors is not None)
         outer, trouble = judged.outer, judged.inner
         if judged.doubts and not trouble:
             outer, trouble = self._try(element, at, judged.doubts[0], outer)
