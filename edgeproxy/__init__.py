@@ -12,6 +12,7 @@ The map of the code, in the order in which a request meets it::
     app.py       the only place that wires things together
     commands/    what the verbs of the command line do;  cli.py: the verbs themselves
     console/     what people look at beside the shop: admin listener, explanation, preview bar
+    doctor/      PURE judgements of a set-up before it goes live
     demo/        a small shop of our own, served in-process by `edgeproxy demo`
 
 ``core`` and ``html`` import nothing from the rest; the rest may import them.

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -157,6 +157,27 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("--rules", default="rules", metavar="DIR", help="where to write (default: rules; must be empty)")
     init.add_argument("--page", action="append", default=[], metavar="PATH", help="look at this page too")
 
+    doctor = verbs.add_parser(
+        "doctor",
+        help="check a set-up before it goes live, and say what to change",
+        description="Looks at the shop as edgeproxy would, with at most ten GETs and nothing else: can it be reached,"
+        " where does it redirect to, do its cookies, links and forms fit the name that visitors use, are the slots"
+        " of the rules really there. Says in words what to change. Exit code: 0 fine, 1 something to fix,"
+        " 2 wrong usage.",
+    )
+    doctor.add_argument("--origin", required=True, metavar="URL", help="the shop's own address, as for serve")
+    doctor.add_argument("--host", metavar="NAME", help="the name that visitors use: shop.example")
+    _rules_argument(doctor)
+    doctor.add_argument(
+        "--page", action="append", default=[], metavar="PATH", help="look at this page (else: those that rules name)"
+    )
+    doctor.add_argument("--origin-host", metavar="NAME", help="a Host to send to the shop, as for serve")
+    doctor.add_argument("--origin-ca", metavar="FILE", help="certificates that may vouch for the shop, as for serve")
+    doctor.add_argument(
+        "--header", "-H", action="append", default=[], metavar="NAME: VALUE", help="send this too; may be repeated"
+    )
+    doctor.add_argument("--json", action="store_true", help="for machines")
+
     explain = verbs.add_parser(
         "explain",
         help="why somebody sees what they see",
@@ -204,10 +225,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+def _keys(environ: Mapping[str, str]) -> str:
+    from edgeproxy.commands.looking import Usage
+    from edgeproxy.core.signing import BadKey
+    from edgeproxy.settings import keys_text
+
+    try:
+        return keys_text(environ)
+    except BadKey as error:
+        raise Usage(f"{environ['EDGEPROXY_KEYS_FILE']}: {error}") from None
+
+
 def _run(a: argparse.Namespace) -> int:
     # Imports are per verb: `edgeproxy key` need not wait for an HTTP client.
     out, err, environ = sys.stdout, sys.stderr, os.environ
-    keys = environ.get("EDGEPROXY_KEYS", "")
     match a.verb:
         case "serve":
             from edgeproxy.commands.serve import run_serve
@@ -224,7 +255,7 @@ def _run(a: argparse.Namespace) -> int:
         case "cookie":
             from edgeproxy.commands.keys import run_cookie, run_cookie_read
 
-            now = time.time()
+            keys, now = _keys(environ), time.time()
             if a.read is not None:
                 return run_cookie_read(a.read, keys=keys, now=now, out=out, err=err)
             return run_cookie(stage=a.stage, segments=a.segment, id=a.id, keys=keys, now=now, out=out, err=err)
@@ -242,7 +273,7 @@ def _run(a: argparse.Namespace) -> int:
                 explain=a.explain,
                 any=a.any,
                 expires=a.expires,
-                keys=keys,
+                keys=_keys(environ),
                 now=time.time(),
                 out=out,
                 err=err,
@@ -267,6 +298,10 @@ def _run(a: argparse.Namespace) -> int:
             from edgeproxy.commands.look import run_render
 
             return run_render(a, environ, out, err)
+        case "doctor":
+            from edgeproxy.commands.doctor import run_doctor
+
+            return run_doctor(a, environ, out, err)
         case "record":
             from edgeproxy.commands.start import run_record
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import turbohtml
 
@@ -67,7 +67,7 @@ def further_pages(sample: Sample, base: str) -> tuple[str, ...]:
     seen: dict[str, None] = {}
     for selector in ("main a[href]", "nav a[href]", "a[href]"):
         for link in document.select(selector):
-            address = urlsplit(urljoin(base, str(link.attrs.get("href") or "")))
+            address = _address(base, str(link.attrs.get("href") or ""))
             if address.netloc != host or address.scheme not in {"http", "https"} or address.query:
                 continue
             if address.path in {"", "/", sample.path} or _MONEY.search(address.path) or "." in address.path[-5:]:
@@ -86,11 +86,19 @@ def money_paths(samples: Sequence[Sample]) -> tuple[str, ...]:
     found: dict[str, None] = {"/checkout/**": None, "/account/**": None}
     for sample in samples:
         for link in _parsed(sample).select("a[href], form[action]"):
-            path = urlsplit(str(link.attrs.get("href") or link.attrs.get("action") or "")).path
+            path = _address("", str(link.attrs.get("href") or link.attrs.get("action") or "")).path
             match = _MONEY.search(path)
             if match is not None and path.startswith("/"):
                 found.setdefault(path[: match.end()] + "/**")
     return tuple(found)[:12]
+
+
+def _address(base: str, reference: str) -> SplitResult:
+    """Where a link leads; nowhere when what the shop wrote is no address."""
+    try:
+        return urlsplit(urljoin(base, reference))
+    except ValueError:
+        return urlsplit("")
 
 
 # --------------------------------------------------------------------------- which slots are there
