@@ -187,6 +187,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def workers(text: str) -> int:
+    """How many processes: 1 to 256."""
+    found = count(text)
+    if not 1 <= found <= 256:
+        raise Unfit(f'"{text}" is no number of workers', "one per core is right for most")
+    return found
+
+
 def token(text: str) -> str:
     """A header or cookie name (RFC 9110, 5.6.2)."""
     if not _TOKEN.fullmatch(text):
