@@ -7,6 +7,7 @@ they are skipped, and say what is missing.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,11 @@ _untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", _untimed, max_examples=50)
 settings.register_profile("ci", _untimed, max_examples=100, derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if IN_CI else "dev")
+
+
+def pytest_configure() -> None:
+    """A suite that is told to end (SIGTERM) ends as by Ctrl-C: what its tests have started is stopped too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def missing(what: str) -> NoReturn:
