@@ -82,6 +82,11 @@ def test_the_visitor_is_the_first_from_the_right_that_is_no_trusted_proxy(chain:
     assert forwarded((b"x-forwarded-for", chain), peer="203.0.113.9", trust=TRUST).client == "203.0.113.9"
 
 
+def test_a_long_chain_is_cut_before_it_goes_on() -> None:
+    head = forwarded((b"x-forwarded-for", b", ".join([b"10.0.0.2"] * 1000)), peer="10.0.0.1", trust=TRUST)
+    assert len(dict(head.headers)[b"x-forwarded-for"].split(b",")) == 21
+
+
 def test_an_ipv4_peer_on_an_ipv6_socket_is_the_same_peer() -> None:
     head = forwarded((b"x-forwarded-for", b"198.51.100.7"), peer="::ffff:10.0.0.1", trust=TRUST)
     assert (head.trusted, head.client) == (True, "198.51.100.7")

@@ -227,6 +227,23 @@ def test_a_stop_waits_for_open_requests_and_takes_no_new_ones() -> None:
     run(test())
 
 
+def test_a_stop_closes_idle_connections_and_cuts_none(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(running, "GRACE", 0.0)
+
+    async def test() -> None:
+        async with up(Shop(), drain_seconds=2) as (public, _, _):
+            reader, writer = await connected(public)
+            writer.write(GET)
+            await reader.readuntil(b"GET /a 0")
+        assert await reader.read() == b""
+        writer.close()
+
+    run(test())
+    assert not [record for record in caplog.records if "cut" in record.message]
+
+
 def test_a_stop_does_not_wait_for_ever() -> None:
     async def test() -> None:
         begun = asyncio.Event()
