@@ -319,6 +319,19 @@ def test_the_demo_shop_and_its_rules_need_no_mending(capsys: pytest.CaptureFixtu
     assert plain[b"x-forwarded-proto"] == b"http"
 
 
+def test_keys_may_be_in_a_file(
+    free_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("EDGEPROXY_KEYS", raising=False)
+    monkeypatch.setenv("EDGEPROXY_KEYS_FILE", str(tmp_path / "keys"))
+    argv = ["doctor", "--origin", f"http://127.0.0.1:{free_port}", "--rules", str(DEMO_RULES)]
+    main(argv)
+    assert "serve would not start: no good key" in capsys.readouterr().out
+    (tmp_path / "keys").write_text(KEY + "\n")
+    main(argv)
+    assert "EDGEPROXY_KEYS is strong enough" in capsys.readouterr().out
+
+
 async def _maze(scope: Scope, receive: Receive, send: Send) -> None:
     """Every page redirects to the next one, and the tenth leaves the shop."""
     step = int(scope["path"].strip("/") or 0)

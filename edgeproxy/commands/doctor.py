@@ -35,6 +35,7 @@ from edgeproxy.doctor.report import as_json, as_text
 from edgeproxy.html.guards import MAX_BYTES
 from edgeproxy.origin import tls_context
 from edgeproxy.rulebook import load
+from edgeproxy.settings import keys_text
 
 FINE, TO_FIX = 0, 1
 MOST_GETS: Final = 10
@@ -101,7 +102,7 @@ def look(setup: Setup, client: Client, asked: Sequence[str], environ: Mapping[st
     folder = Path(setup.rules)
     keys, trouble = None, ""
     try:
-        keys = Keys.parse(environ.get("EDGEPROXY_KEYS", ""))
+        keys = Keys.parse(keys_text(environ))
     except BadKey as problem:
         trouble = str(problem)
     seen = Observed(setup, Reach(), load(folder, now=setup.at), keys=keys, keys_trouble=trouble)
