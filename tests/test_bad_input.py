@@ -281,8 +281,8 @@ async def test_a_folder_that_has_a_mistake_from_the_start_is_a_plain_proxy(tmp_p
 
 OTHER = {
     **RULES,
-    "fragments/thanks.html": "<p>New rules</p>",
-    "experiences/calm.toml": 'for = "newcomers"\n[[edit]]\nslot = "hero"\nremove = true\n',
+    "slots.toml": '[hero]\nfind = "main > p"\n[menu]\nfind = "#menu > a"\n',
+    "fragments/thanks.html": "<b>New rules</b>",
 }
 OFF = {**RULES, "shop.toml": RULES["shop.toml"] + "\nenabled = false"}
 
