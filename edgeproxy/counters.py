@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -15,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "SECONDS", "Counter", "Counters", "Histogram"]
+__all__ = ["CONTENT_TYPE", "SECONDS", "Counter", "Counters", "Export", "Histogram", "summed"]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MOST: Final = 500
@@ -24,6 +25,8 @@ MOST: Final = 500
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 Labels = tuple[str, ...]
+Export = Mapping[str, Mapping[str, Any]]
+"""All numbers of a process by name, in plain types, with what is needed to sum and to show them."""
 
 
 class Counter:
@@ -93,12 +96,20 @@ class Histogram:
 Series = TypeVar("Series", Counter, Histogram)
 
 
+@dataclass(frozen=True, slots=True)
+class _Gauge:
+    says: str
+    labels: Labels
+    read: Callable[[], Mapping[Labels, float]]
+    across: str  # what several processes come to: "sum", "max" or "min"
+
+
 class Counters(Collector):
     """All of one process; ``collect`` is Prometheus' side of it."""
 
     def __init__(self) -> None:
         self._series: dict[str, Counter | Histogram] = {}
-        self._gauges: dict[str, tuple[str, Callable[[], Mapping[Labels, float]], Labels]] = {}
+        self._gauges: dict[str, _Gauge] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -111,9 +122,14 @@ class Counters(Collector):
     def histogram(self, name: str, says: str, *labels: str) -> Histogram:
         return self._add(Histogram(name, says, labels))
 
-    def gauge(self, name: str, says: str, read: Callable[[], Mapping[Labels, float]], *labels: str) -> None:
-        """A number that goes up and down: ``read`` is asked when somebody wants to know."""
-        self._gauges[name] = (says, read, labels)
+    def gauge(
+        self, name: str, says: str, read: Callable[[], Mapping[Labels, float]], *labels: str, across: str = "sum"
+    ) -> None:
+        """A number that goes up and down: ``read`` is asked when somebody wants to know.
+
+        ``across`` says what the numbers of several workers come to: their "sum", "max" or "min".
+        """
+        self._gauges[name] = _Gauge(says, labels, read, across)
 
     def snapshot(self) -> dict[str, Any]:
         """Every number, in plain types."""
@@ -132,21 +148,95 @@ class Counters(Collector):
                         a + b for a, b in zip(mine or [0.0] * len(value), value, strict=True)
                     ]
 
-    def text(self) -> bytes:
-        """The text that ``/metrics`` answers, of type ``CONTENT_TYPE``."""
-        return generate_latest(self._registry)
+    def export(self) -> dict[str, Any]:
+        """Every number with its meaning, in plain types: what ``summed`` takes."""
+        found: dict[str, Any] = {}
+        for name, series in self._series.items():
+            rows = [[list(labels), value] for labels, value in series.values.items()]
+            bounds = list(series.bounds) if isinstance(series, Histogram) else None
+            found[name] = {"says": series.says, "labels": list(series.labels), "bounds": bounds, "rows": rows}
+        for name, gauge in self._gauges.items():
+            rows = [[list(labels), value] for labels, value in gauge.read().items()]
+            found[name] = {"says": gauge.says, "labels": list(gauge.labels), "across": gauge.across, "rows": rows}
+        return found
+
+    def text(self, others: Export | None = None) -> bytes:
+        """The text that ``/metrics`` answers, of type ``CONTENT_TYPE``; of ``others``, what has no name here too."""
+        if not others:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Shown({name: each for name, each in others.items() if not self._has(name)}))
+        return generate_latest(self._registry) + generate_latest(registry)
 
     def collect(self) -> Iterable[Metric]:
-        for name, (says, read, labels) in self._gauges.items():
-            family = GaugeMetricFamily(name, says, labels=labels)
-            for values, number in read().items():
-                family.add_metric(values, number)
-            yield family
+        for name, gauge in self._gauges.items():
+            yield _gauge_family(name, gauge.says, gauge.labels, gauge.read().items())
         for series in self._series.values():
             yield series.family()
+
+    def _has(self, name: str) -> bool:
+        return name in self._series or name in self._gauges
 
     def _add(self, series: Series) -> Series:
         if series.name in self._series or series.name in self._gauges:
             raise ValueError(f"{series.name} is counted twice")
         self._series[series.name] = series
         return series
+
+
+def _gauge_family(name: str, says: str, labels: Sequence[str], rows: Iterable[tuple[Labels, float]]) -> Metric:
+    family = GaugeMetricFamily(name, says, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family
+
+
+def _plus(a: float, b: float) -> float:
+    return a + b
+
+
+_ACROSS: Final[Mapping[str, Callable[[float, float], float]]] = {"sum": _plus, "max": max, "min": min}
+
+
+def summed(exports: Iterable[Export], *, gauges: bool = True) -> dict[str, Any]:
+    """What several processes come to.  ``gauges=False`` keeps what only grows: of processes that have ended."""
+    total: dict[str, Any] = {}
+    for export in exports:
+        for name, each in export.items():
+            if "across" in each and not gauges:
+                continue
+            mine = total.setdefault(name, {**each, "rows": {}})
+            if mine["labels"] != each["labels"] or mine.get("bounds") != each.get("bounds"):
+                continue  # of another version of us: it cannot be summed
+            combine = _ACROSS.get(each.get("across", "sum"), _plus)
+            rows = mine["rows"]
+            for labels, value in each["rows"]:
+                key = tuple(labels)
+                if key not in rows:
+                    rows[key] = value
+                elif isinstance(value, list):
+                    rows[key] = [combine(a, b) for a, b in zip(rows[key], value, strict=True)]
+                else:
+                    rows[key] = combine(rows[key], value)
+    return {name: {**each, "rows": [[list(k), v] for k, v in each["rows"].items()]} for name, each in total.items()}
+
+
+class _Shown(Collector):
+    """Exported numbers, as Prometheus reads them."""
+
+    def __init__(self, export: Export) -> None:
+        self._export = export
+
+    def collect(self) -> Iterable[Metric]:
+        for name, each in self._export.items():
+            rows = [(tuple(labels), value) for labels, value in each["rows"]]
+            if "across" in each:
+                yield _gauge_family(name, each["says"], each["labels"], rows)
+                continue
+            series: Counter | Histogram
+            if each["bounds"] is not None:
+                series = Histogram(name, each["says"], each["labels"], each["bounds"])
+            else:
+                series = Counter(name, each["says"], each["labels"])
+            series.values.update(rows)
+            yield series.family()

@@ -69,9 +69,11 @@ class Journal:
         self.faults = count("edgeproxy_faults_total", "Failures of our own")
         self.cuts = count("edgeproxy_cuts_total", "Answers broken off after their head")
         self.loads = count("edgeproxy_rules_loads_total", "Times that the rules were read", "result")
-        counters.gauge("edgeproxy_info", "What runs", lambda: {(__version__,): 1}, "version")
-        counters.gauge("edgeproxy_rules_info", "The live rules", lambda: {(self._version,): 1}, "version")
-        counters.gauge("edgeproxy_rules_good", "1 when the rules on disk are live", lambda: {(): float(self._live)})
+        counters.gauge("edgeproxy_info", "What runs", lambda: {(__version__,): 1}, "version", across="max")
+        counters.gauge("edgeproxy_rules_info", "The live rules", lambda: {(self._version,): 1}, "version", across="max")
+        counters.gauge(
+            "edgeproxy_rules_good", "1 when the rules on disk are live", lambda: {(): float(self._live)}, across="min"
+        )
         counters.gauge("edgeproxy_log_lines_dropped", "Lines that the log did not take", lambda: {(): self.log.dropped})
 
     def served(self, served: Served) -> None:

@@ -28,7 +28,7 @@ from edgeproxy.core import policy, preview, query
 from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
-from edgeproxy.core.visitor import VerifiedCookies
+from edgeproxy.core.visitor import Keys, VerifiedCookies
 from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
@@ -104,6 +104,10 @@ class EdgeProxy:
         self._origin_url = httpx.URL(settings.origin)
         self._open_preview = settings.preview == "open"
         self._via = f"1.1 {settings.via}".encode() if settings.via else b""
+
+    def use_keys(self, keys: Keys) -> None:
+        """Sign and verify with these, from the next request on."""
+        self._settings = replace(self._settings, keys=keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing

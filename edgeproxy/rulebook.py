@@ -15,7 +15,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,11 +60,18 @@ class _TooMany(Exception):
     """No rules folder holds so much."""
 
 
-def load(folder: Path, *, markup: Markup | None = None, now: float | None = None) -> Parsed:
-    """Read a rules folder; places are told as ``rules/…``, by the folder's own name.  Never raises.
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that was read of a rules folder, before it is judged."""
 
-    ``now`` (seconds; the clock's, when left out) lets schedules that are over be told.
-    """
+    name: str  # the folder's own
+    files: Mapping[str, bytes]
+    unread: Mapping[str, str]  # files that could not be read, and why
+    failed: Problem | None = None  # nothing could be read, and why
+
+
+def read(folder: Path) -> Contents:
+    """Read a rules folder; never raises."""
     name = shown(folder)
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "is not there"
@@ -91,13 +98,28 @@ def load(folder: Path, *, markup: Markup | None = None, now: float | None = None
             unread[entry.name] = trouble
         if left < 0:
             return _failed(name, f"holds more than {MOST_BYTES >> 20} MiB of rule files", "is it the right folder?")
+    return Contents(name, files, unread)
+
+
+def judge(contents: Contents, *, markup: Markup | None = None, now: float | None = None) -> Parsed:
+    """Make a book of what was read, or say what is wrong with it; never raises."""
+    if contents.failed is not None:
+        return Parsed(None, (contents.failed,))
     return parse(
-        files,
+        contents.files,
         markup=_html() if markup is None else markup,
-        folder=name,
+        folder=contents.name,
         now=time.time() if now is None else now,
-        unread=unread,
+        unread=contents.unread,
     )
+
+
+def load(folder: Path, *, markup: Markup | None = None, now: float | None = None) -> Parsed:
+    """Read a rules folder; places are told as ``rules/…``, by the folder's own name.  Never raises.
+
+    ``now`` (seconds; the clock's, when left out) lets schedules that are over be told.
+    """
+    return judge(read(folder), markup=markup, now=now)
 
 
 @cache
@@ -112,8 +134,8 @@ def shown(folder: Path) -> str:
     return Path(os.path.abspath(folder)).name or str(folder)  # noqa: PTH100 - resolve() would follow links
 
 
-def _failed(name: str, what: str, hint: str) -> Parsed:
-    return Parsed(None, (Problem(Where(name), what, hint=hint),))
+def _failed(name: str, what: str, hint: str) -> Contents:
+    return Contents(name, {}, {}, Problem(Where(name), what, hint=hint))
 
 
 def _entries(folder: Path) -> Iterator[_Entry]:
@@ -285,6 +307,20 @@ async def news(folder: Path, *, look: float = LOOK_SECONDS) -> AsyncGenerator[ob
         yield ()
 
 
+async def changes(folder: Path, last: Contents) -> AsyncIterator[Contents]:
+    """What the folder holds, each time that it is something else than what was seen last."""
+    mark: object = None
+    async for saved in news(folder):
+        seen = await asyncio.to_thread(_fingerprint, folder)  # before reading: what is saved meanwhile is seen next
+        if not saved and seen == mark:
+            continue
+        mark = seen
+        contents = await asyncio.to_thread(read, folder)
+        if contents != last:
+            last = contents
+            yield contents
+
+
 def _place(folder: Path) -> tuple[int, int] | None:
     try:
         found = folder.stat()
@@ -293,4 +329,4 @@ def _place(folder: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-__all__ = ["Parsed", "RuleBookSource", "load", "news"]
+__all__ = ["Contents", "Parsed", "RuleBookSource", "changes", "judge", "load", "news", "read"]

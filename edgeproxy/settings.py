@@ -156,7 +156,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "N",
     ),
     Option(
-        "tls_cert", Path, "certificate and chain for https on our own listener (PEM); read again when it changes", "FILE"
+        "tls_cert", Path, "certificate and chain (PEM) for https on our own listener; read when it changes too", "FILE"
     ),
     Option("tls_key", Path, "its private key (PEM)", "FILE"),
     Option(
@@ -339,7 +339,7 @@ def read_keys(path: Path) -> Keys:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise BadKey(f"cannot be read: {getattr(problem, 'strerror', None) or 'it is not UTF-8'}") from None
-    return Keys.parse(",".join(text.split()).strip(",").replace(",,", ","))
+    return Keys.parse(",".join(stripped for line in text.splitlines() if (stripped := line.strip(" \t,"))))
 
 
 def keys_text(environ: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgeproxy import values
 from edgeproxy.core.visitor import Keys
-from edgeproxy.settings import OPTIONS, Limits, Option, Settings, add_arguments, flag_of, markdown_table
+from edgeproxy.settings import OPTIONS, Limits, Option, Settings, add_arguments, flag_of, keys_text, markdown_table
 from edgeproxy.values import Address, Unfit
 
 KEY = "tests-sign-with-this-9f31c2"
@@ -71,6 +71,9 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
         "hosts": "shop.example,*.shop.example",
         "trust": "10.0.0.0/8,fd00::/8",
         "preview": "open",
+        "workers": "3",
+        "tls_cert": str(authority),
+        "tls_key": str(authority),
         "methods": "PROPFIND",
         "log": "json",
         "log_addresses": "full",
@@ -88,7 +91,7 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
         "admin_token": "0123456789abcdef-long",
     } | {"limit_" + each.name: "7" for each in fields(Limits)}
     named = {option.field: option for option in OPTIONS}
-    assert set(unusual) | {"keys", "rules"} == set(named)
+    assert set(unusual) | {"keys", "keys_file", "rules"} == set(named)
     usual = gather(tmp_path)
     by_variable = gather(tmp_path, **{named[name].variable: text for name, text in unusual.items()})
     flags = [
@@ -100,7 +103,7 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
     ]
     assert gather(tmp_path, *flags, EDGEPROXY_ADMIN_TOKEN=unusual["admin_token"]) == by_variable
     for each in fields(Settings):
-        if each.name not in ("keys", "rules"):
+        if each.name not in ("keys", "keys_file", "rules"):
             assert getattr(by_variable, each.name) != getattr(usual, each.name), each.name
     for each in fields(Limits):
         assert getattr(by_variable.limits, each.name) == 7
@@ -137,6 +140,12 @@ def test_all_problems_come_at_once_and_each_says_what_to_do(tmp_path: Path) -> N
         (("--rules", "/nowhere/at/all"), {}, "--rules"),
         (("--origin-ca", "/nowhere/at/all"), {}, "--origin-ca"),
         (("--country-header", "CF-IPCountry"), {}, "--country-header"),
+        (("--workers", "0"), {}, "--workers"),
+        (("--workers", "1000"), {}, "--workers"),
+        (("--tls-cert", "shop.pem"), {}, "--tls-key"),
+        (("--tls-key", "shop.pem"), {}, "--tls-cert"),
+        (("--keys-file", "/nowhere/at/all"), {}, "--keys-file"),
+        (("--keys-file", "/nowhere/at/all"), {"EDGEPROXY_KEYS": ""}, "/nowhere/at/all"),
         (("--trust", "0.0.0.0/0"), {}, "--trust"),
         (("--cookie-name", "__Host-v", "--cookie-domain", "shop.example"), {}, "--cookie-domain"),
         (("--cookie-name", "edge_state"), {}, "--cookie-name"),
@@ -173,7 +182,7 @@ def test_secrets_have_no_flag() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     assert "EDGEPROXY_KEYS" in parser.format_help()
-    assert "--keys" not in parser.format_help()
+    assert "--keys " not in parser.format_help()
     assert "--admin-token" not in parser.format_help()
 
 
@@ -284,3 +293,23 @@ def test_no_text_makes_an_option_raise_anything_but_a_value_error_with_words(tex
     except ValueError as problem:
         said = str(problem)
     assert said
+
+
+def test_keys_may_come_from_a_file_a_key_on_each_line(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("\n tests-sign-with-this-older-key,\n\ntests-sign-with-this-newer-key\n", "utf-8")
+    found = gather(tmp_path, "--keys-file", str(file), EDGEPROXY_KEYS="")
+    assert found.keys == Keys.parse("tests-sign-with-this-older-key,tests-sign-with-this-newer-key")
+    environ = {"EDGEPROXY_KEYS_FILE": str(file)}
+    assert keys_text(environ) == "tests-sign-with-this-older-key,tests-sign-with-this-newer-key"
+    assert keys_text({"EDGEPROXY_KEYS": KEY}) == KEY
+    assert keys_text({}) == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"secret secret secret", b"\xff" * 20])
+def test_a_file_of_bad_keys_is_told_by_its_name_and_never_shown(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(content)
+    (told,) = problems(tmp_path, "--keys-file", str(file), EDGEPROXY_KEYS="")
+    assert told.startswith(f"{file}: ")
+    assert "secret secret" not in told

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from edgeproxy.app import build_app
-from edgeproxy.commands.serve import language_of, tell_usage
+from edgeproxy.app import Parts, build_app
+from edgeproxy.commands.serve import tell_usage
 from edgeproxy.core.signing import Keys
 from edgeproxy.demo.run import ShopInProcess, rules_folder, welcome
 from edgeproxy.server.run import run
@@ -60,3 +61,13 @@ def run_demo(listen: str, admin: str, rules: Path | None, out: TextIO, err: Text
         ready=ready,
         out=err,
     )
+
+
+def language_of(parts: Parts) -> Callable[[], str]:
+    """Asks the live book in which language our own pages are."""
+
+    def language() -> str:
+        book = parts.books.book
+        return "en" if book is None else book.shop.language
+
+    return language

@@ -20,6 +20,7 @@ from edgeproxy.core.schedule import parse_moment
 from edgeproxy.core.signing import BadKey, Keys
 from edgeproxy.core.visitor import read_value
 from edgeproxy.rulebook import load
+from edgeproxy.settings import keys_text
 
 FETCH_SECONDS: Final = 30.0
 USER_AGENT: Final = "Mozilla/5.0 (compatible; edgeproxy)"
@@ -65,7 +66,7 @@ def visitor_of(arguments: argparse.Namespace, book: RuleBook, environ: Mapping[s
         raise Usage("say who it is once: --stage/--segment/--id, or --persona, or --cookie")
     if arguments.cookie:
         try:
-            keys = Keys.parse(environ.get("EDGEPROXY_KEYS", ""))
+            keys = Keys.parse(keys_text(environ))
         except BadKey as error:
             raise Usage(f"--cookie is verified with EDGEPROXY_KEYS: {error}") from None
         return read_value(arguments.cookie.removeprefix("edge_visitor=").encode("utf-8", "replace"), keys, now)

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TextIO
 
-from edgeproxy.app import Parts, build_app
 from edgeproxy.core.model import Problem
-from edgeproxy.server.run import run
+from edgeproxy.server.activation import NotOurs, inherited
+from edgeproxy.server.run import address_of
+from edgeproxy.server.supervise import supervise
 from edgeproxy.settings import Settings
 
 
 def run_serve(arguments: argparse.Namespace, environ: Mapping[str, str], err: TextIO) -> int:
     """Serve until a signal stops it; 2 when the settings are wrong, 1 when it cannot listen."""
+    try:
+        activated = inherited(environ)
+    except NotOurs as problem:
+        err.write(f"edgeproxy serve: {problem}\n")
+        return 2
+    if activated.public:  # what is judged below is where it really listens
+        arguments.listen = str(address_of(activated.public[0]))
+    if activated.admin is not None:
+        arguments.admin = str(address_of(activated.admin))
     settings = Settings.gather(arguments, environ)
     if not isinstance(settings, Settings):
         tell_usage("serve", settings, err)
         return 2
-    parts = build_app(settings)
-    if parts.source is not None:
-        err.writelines(f"{problem}\n" for problem in parts.source.problems)
-        if parts.source.book is None:
-            err.write(
-                f"{settings.rules} has mistakes: every page is the shop's own until they are mended"
-                " (edgeproxy check tells them too)\n"
-            )
-    return run(
-        parts.proxy, parts.admin, settings, parts.running, journal=parts.journal, language=language_of(parts), out=err
-    )
-
-
-def language_of(parts: Parts) -> Callable[[], str]:
-    """Asks the live book in which language our own pages are."""
-
-    def language() -> str:
-        book = parts.books.book
-        return "en" if book is None else book.shop.language
-
-    return language
+    return supervise(settings, activated, environ, err)
 
 
 def tell_usage(verb: str, problems: tuple[Problem, ...], err: TextIO) -> None:

@@ -70,6 +70,10 @@ class Guard:
         """How many are open."""
         return len(self._open)
 
+    def from_address(self, address: str) -> int:
+        """How many of them come from there."""
+        return self._by_address.get(address, 0)
+
     def opened(self, connection: GuardProtocol) -> str:
         """Count a new connection in; the name of the limit that it is over, or ""."""
         self._open.add(connection)

@@ -20,11 +20,12 @@ import logging
 import resource
 import signal
 import socket
+import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Final, NamedTuple, TextIO
 
@@ -36,6 +37,7 @@ from edgeproxy.journal import Journal
 from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server.guard import TICK, EngineMismatch, Guard, check_engine
 from edgeproxy.server.protocol import GuardProtocol, factory
+from edgeproxy.server.tls import Front
 from edgeproxy.settings import Settings
 from edgeproxy.values import Address
 
@@ -70,20 +72,36 @@ class Listeners(NamedTuple):
 
 @dataclass(slots=True)
 class Listener:
-    """An app on a bound socket, guarded."""
+    """An app on bound sockets, guarded; with ``tls`` each connection begins with a handshake."""
 
     app: App
     guard: Guard
-    sock: socket.socket
+    socks: tuple[socket.socket, ...]
     state: ServerState
-    server: asyncio.Server | None = None
+    tls: ssl.SSLContext | None = None
+    front: Front | None = None
+    servers: dict[int, asyncio.Server] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, app: App, guard: Guard, sock: socket.socket) -> Listener:
-        return cls(app, guard, sock, ServerState())
+    def of(cls, app: App, guard: Guard, *socks: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
+        return cls(app, guard, socks, ServerState(), tls)
 
     async def start(self) -> None:
         """Accept connections from now on."""
+        await self.accept(range(len(self.socks)))
+
+    async def accept(self, wanted: Iterable[int]) -> None:
+        """Accept on exactly these of the sockets from now on; the others stay as they are, others may have them."""
+        connect = self._connect()
+        loop = asyncio.get_running_loop()
+        wanted = set(wanted)
+        for index in wanted - self.servers.keys():
+            # asyncio closes what it accepts on: a copy, so that the socket can be taken up again
+            self.servers[index] = await loop.create_server(connect, sock=self.socks[index].dup(), backlog=BACKLOG)
+        for index in self.servers.keys() - wanted:
+            self.servers.pop(index).close()
+
+    def _connect(self) -> Callable[[], asyncio.Protocol]:
         config = uvicorn.Config(
             self.app,
             http=GuardProtocol,
@@ -98,7 +116,22 @@ class Listener:
         check_engine(config.http_protocol_class)
         self.tick(0.0)
         connect = factory(config, self.state, {}, self.guard)
-        self.server = await asyncio.get_running_loop().create_server(connect, sock=self.sock, backlog=BACKLOG)
+        if self.tls is None:
+            return connect
+        if self.front is None:
+            self.front = Front(self.tls, self.guard, connect)
+        return self.front
+
+    def greet_with(self, tls: ssl.SSLContext) -> None:
+        """Another certificate, from the next connection on."""
+        self.tls = tls
+        if self.front is not None:
+            self.front.context = tls
+
+    @property
+    def open(self) -> int:
+        """Connections, those in their handshake too."""
+        return self.guard.connections + (self.front.waiting if self.front is not None else 0)
 
     def tick(self, now: float) -> None:
         """Move the clock: the Date of answers, the deadlines of connections."""
@@ -107,8 +140,11 @@ class Listener:
 
     def stop_accepting(self) -> None:
         """Take no new connection; those that are open stay."""
-        if self.server is not None:
-            self.server.close()
+        for server in self.servers.values():
+            server.close()
+        self.servers.clear()
+        for sock in self.socks:
+            sock.close()
 
     async def drain(self, *, grace: float, seconds: float, hurry: asyncio.Event) -> None:
         """Finish what is at work, for at most ``seconds`` or until ``hurry`` is set; cut the rest."""
@@ -117,7 +153,7 @@ class Listener:
         self.guard.drain()
         await asyncio.sleep(0)  # what waits in the kernel's queue is accepted before the socket closes
         self.stop_accepting()
-        while self.guard.connections and not hurry.is_set():
+        while self.open and not hurry.is_set():
             waited = loop.time() - began
             if waited >= seconds:
                 break
@@ -125,9 +161,11 @@ class Listener:
                 self.guard.close_idle()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), POLL)
-        if self.guard.connections:
-            _log.warning("%d connections are cut: the stop waits no longer", self.guard.connections)
+        if self.open:
+            _log.warning("%d connections are cut: the stop waits no longer", self.open)
             self.guard.abort()
+            if self.front is not None:
+                self.front.abort()
         tasks = tuple(self.state.tasks)
         for task in tasks:
             if hurry.is_set() or loop.time() - began >= seconds:
@@ -196,9 +234,7 @@ def run(
     with the URLs of both listeners once they accept, after the ready lines were written to ``out`` (standard error).
     """
     out = out or sys.stderr
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, stream=out, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    start_logging(out)
     try:
         check_engine()
         listeners = open_listeners(settings)
@@ -215,11 +251,19 @@ def run(
         if ready is not None:
             ready(public, private)
 
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_until_signal(app, admin, settings, listeners, running, journal, language, tell))
     if journal is not None:
         journal.close()
     return 0
+
+
+def start_logging(out: TextIO) -> None:
+    """What is told of what happens goes to ``out``, unless somebody has arranged it otherwise."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, stream=out, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("uvicorn", "watchfiles"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 async def _until_signal(
@@ -264,10 +308,9 @@ async def serve(
     )
     private = Listener.of(admin, Guard(limits, **hooks), listeners.admin)
     if journal is not None:
-        _gauges(journal, public)
+        gauges(journal, public)
     hurry = hurry or asyncio.Event()
-    async with running():
-        clock = asyncio.create_task(_tick((public, private)))
+    async with running(), ticking(public, private):
         try:
             urls = listeners.urls
             await private.start()
@@ -278,25 +321,36 @@ async def serve(
                 admin.state.draining = True  # /readyz says so while the rest goes on
             await public.drain(grace=GRACE, seconds=limits.drain_seconds, hurry=hurry)
             await private.drain(grace=0, seconds=1.0, hurry=hurry)
-            clock.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await clock
 
 
-async def _tick(listeners: tuple[Listener, ...]) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(TICK)
-        for listener in listeners:
-            listener.tick(loop.time())
+@contextlib.asynccontextmanager
+async def ticking(*listeners: Listener) -> AsyncIterator[None]:
+    """The clock of these listeners goes while it is open."""
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            for listener in listeners:
+                listener.tick(loop.time())
+
+    clock = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        clock.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await clock
 
 
-def _gauges(journal: Journal, public: Listener) -> None:
+def gauges(journal: Journal, public: Listener) -> None:
+    """What is counted at the moment somebody asks."""
     gauge = journal.counters.gauge
     gauge("edgeproxy_connections", "Open connections of visitors", lambda: {(): public.guard.connections})
     gauge("edgeproxy_requests_at_work", "Requests being answered", lambda: {(): len(public.state.tasks)})
     started = time.time()
-    gauge("edgeproxy_start_seconds", "When serving began, seconds since the epoch", lambda: {(): started})
+    what = "When serving began, seconds since the epoch"
+    gauge("edgeproxy_start_seconds", what, lambda: {(): started}, across="min")
 
 
 @contextlib.contextmanager
@@ -329,7 +383,7 @@ def raise_file_limit(wanted: int) -> None:
         _log.warning("only %d files may be open, for up to %d connections: see ulimit -n", soft, wanted - FILES)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it is there (it is a dependency on every system that has it)."""
     try:
         import uvloop
@@ -339,5 +393,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _url(sock: socket.socket) -> str:
+    return f"http://{address_of(sock)}"
+
+
+def address_of(sock: socket.socket) -> Address:
+    """Where a socket is bound."""
     host, port = sock.getsockname()[:2]
-    return f"http://{Address(host, port)}"
+    return Address(host, port)

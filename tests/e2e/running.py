@@ -54,7 +54,13 @@ class Running:
     """One child process.  Its output (both streams) is read as it comes, so that it never blocks on a full pipe."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        keeps: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.shown = 0  # lines that an earlier test has seen already
@@ -65,6 +71,7 @@ class Running:
             argv,
             env=None if env is None else dict(env),
             cwd=cwd,
+            pass_fds=keeps,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -88,6 +95,11 @@ class Running:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that it has started and that are still there: of `serve`, its workers."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()]
 
     def output(self, since: int = 0) -> str:
         """What it printed, from a line on."""
@@ -198,12 +210,15 @@ class Proxy:
 def serving(
     origin: str, rules: Path, *options: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[Proxy]:
-    """``edgeproxy serve`` on free ports of loopback until the block ends; it must stop cleanly, with no traceback."""
+    """``edgeproxy serve`` on free ports of loopback until the block ends; it must stop cleanly, with no traceback.
+
+    One worker, unless the options say otherwise.
+    """
     argv = [sys.executable, "-m", "edgeproxy", "serve", "--origin", origin, "--rules", str(rules)]
-    argv += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *options]
+    argv += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--workers", "1", *options]
     running = Running("edgeproxy serve", argv, env=environment(**(env or {})), cwd=cwd)
     try:
-        shoppers = running.wait_for(r" listens on (http://127\.0\.0\.1:\d+)")
+        shoppers = running.wait_for(r" listens on (https?://127\.0\.0\.1:\d+)")
         operators = running.wait_for(r"admin listener on (http://127\.0\.0\.1:\d+)")
         yield Proxy(shoppers[1], operators[1], running)
     finally:

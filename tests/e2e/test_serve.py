@@ -56,8 +56,9 @@ def newcomer() -> dict[str, str]:
 
 
 def resident_kib(proxy: Proxy) -> int:
-    """The most memory that the process has had so far."""
-    status = Path(f"/proc/{proxy.running.pid}/status").read_text("ascii")
+    """The most memory that its worker has had so far."""
+    (worker,) = proxy.running.children
+    status = Path(f"/proc/{worker}/status").read_text("ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
     return int(found[1])
