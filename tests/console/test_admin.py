@@ -126,3 +126,71 @@ def test_what_is_not_there_says_what_is() -> None:
     reply = ask(admin(), "/")
     assert reply.status_code == 404
     assert "/metrics" in reply.text
+
+
+# ------------------------------------------------------------------ reading again
+
+
+@dataclass
+class Reloadable(Books):
+    """A folder: each reading finds what ``problems`` says by then."""
+
+    times: int = 0
+
+    @property
+    def stale(self) -> bool:
+        return any(problem.severity is Severity.MISTAKE for problem in self.problems)
+
+    def reload(self) -> bool:
+        self.times += 1
+        return True
+
+
+def test_everything_is_read_again_by_post_alone() -> None:
+    books = Reloadable()
+    assert ask(admin(books=books), "/reload").status_code == 405
+    assert books.times == 0
+    reply = ask(admin(books=books), "/reload", method="POST")
+    assert (reply.status_code, reply.text) == (200, "rules 0123456789ab are live\n")
+    assert books.times == 1
+
+
+def test_what_is_wrong_with_the_rules_is_the_answer() -> None:
+    reply = ask(admin(books=Reloadable(problems=(Problem(HERE, "something is wrong"),))), "/reload", method="POST")
+    assert reply.status_code == 422
+    assert reply.text.splitlines() == ["rules/shop.toml: something is wrong", "the rules on disk have mistakes"]
+    assert ask(admin(), "/reload", method="POST").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("origin", "http://evil.example", 403),
+        ("origin", "null", 403),
+        ("origin", "http://127.0.0.1:9999", 403),
+        ("origin", "http://127.0.0.1:8081", 200),
+        ("sec-fetch-site", "cross-site", 403),
+        ("sec-fetch-site", "same-site", 403),
+        ("sec-fetch-site", "none", 200),
+        ("accept", "*/*", 200),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(name: str, value: str, status: int) -> None:
+    books = Reloadable()
+    app = admin(books=books)
+
+    async def test() -> int:
+        headers = {"host": "127.0.0.1:8081", name: value}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            return (await client.post("/reload", headers=headers)).status_code
+
+    assert asyncio.run(test()) == status
+    assert books.times == (status == 200)
+
+
+def test_where_there_is_a_token_nothing_is_read_again_without_it() -> None:
+    books = Reloadable()
+    app = admin(replace(SETTINGS, admin_token="t" * 16), books)
+    assert ask(app, "/reload", method="POST").status_code == 401
+    assert books.times == 0
+    assert ask(app, "/reload", method="POST", token="Bearer " + "t" * 16).status_code == 200
