@@ -24,6 +24,7 @@ from edgeproxy.core.visitor import CookieSettings, read_value
 from edgeproxy.html.checks import HtmlMarkup
 from edgeproxy.html.edits import VERBS
 from edgeproxy.settings import markdown_table
+from tests.conftest import missing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -147,7 +148,7 @@ RUN = {
 def test_a_recipe_signs_what_we_believe(language: str, segments: list[str], id: str | None) -> None:  # noqa: A002
     (interpreter, *flags), call, nothing = RUN[language]
     if shutil.which(interpreter) is None:
-        pytest.skip(f"{interpreter} is not on this machine")
+        missing(f"{interpreter} is not on this machine")
     (code,) = blocks(language)
     values = {"stage": '"loyal"', "segments": repr(segments).replace("'", '"'), "key": f'"{KEY}"'}
     values["id"] = f'"{id}"' if id else nothing
