@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Protocol
@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import httpx
 
 from edgeproxy import respond
+from edgeproxy.answer import BODILESS, Answer, Receive, RequestBody, Send, TooLong, VisitorLeft
 from edgeproxy.core import policy, preview, query
 from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
@@ -32,6 +33,7 @@ from edgeproxy.core.visitor import Keys, VerifiedCookies
 from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
+from edgeproxy.own import OWN_PATHS, Pages, leave, own
 from edgeproxy.relay import Relay, disbelief
 from edgeproxy.respond import NewLines, Origin
 from edgeproxy.rewrite import Page, Rewriter, bare
@@ -41,19 +43,14 @@ from edgeproxy.trail import Intent, Trail
 from edgeproxy.values import is_loopback
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 log = logging.getLogger("edgeproxy.proxy")
 
-OWN_PATHS: Final = "/-/edge/"
-BIGGEST_FORM: Final = 8192  # bytes of a form of ours
 _NOTHING = httpx.ByteStream(b"")
 _NO_RULES = Lane(LaneKind.PASS, "no rules are live")
 _OUR_FAULT = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
 _UPGRADE = "another protocol is asked for (Upgrade)"
-_BODILESS = frozenset({204, 304})
+_PAGES: Final[Pages] = {preview.LEAVE_PATH: {"POST": leave}}
 
 
 class _Checked(NamedTuple):
@@ -89,7 +86,9 @@ class EdgeProxy:
         clock: Callable[[], float],
         journal: Journal,
         rewriter: Rewriter,
+        pages: Pages = _PAGES,
     ) -> None:
+        self._pages = pages
         self._settings = settings
         self._books = books
         self._transport = transport
@@ -180,7 +179,7 @@ class EdgeProxy:
     async def _serve(self, checked: _Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
         request = checked.request
         if request.path.startswith(OWN_PATHS):
-            await self._own(request, receive, trail, answer)
+            await self._own(checked, receive, trail, answer)
             return
         try:
             intent = self._intend(request, checked.head)
@@ -262,7 +261,7 @@ class EdgeProxy:
             head.method,
             self._origin_url,
             headers=httpx.Headers(lines),
-            stream=_RequestBody(receive, self._settings.limits.body_bytes) if has_body else _NOTHING,
+            stream=RequestBody(receive, self._settings.limits.body_bytes) if has_body else _NOTHING,
             extensions=extensions,
         )
         asked = perf_counter()
@@ -273,11 +272,11 @@ class EdgeProxy:
             trail.problem = f"shop: {error}"
             await self._error(_status_of(error), trail, answer)
             return
-        except _TooLong:
+        except TooLong:
             trail.problem, trail.refused = "the request's body is too long", True
             await self._error(413, trail, answer)
             return
-        except _VisitorLeft:
+        except VisitorLeft:
             trail.problem = "the visitor left"
             raise CutShort from None
         trail.shop_seconds = perf_counter() - asked
@@ -371,7 +370,7 @@ class EdgeProxy:
         answer: Answer,
     ) -> None:
         """The shop's bytes as they come; ``first`` are those that were already read."""
-        if status in _BODILESS:
+        if status in BODILESS:
             lines = [line for line in lines if line[0] != b"content-length"]
         await answer.start(status, self._signed(lines, trail))
         if first:
@@ -392,32 +391,20 @@ class EdgeProxy:
 
     # ------------------------------------------------------------------ our own answers
 
-    async def _own(self, request: PageRequest, receive: Receive, trail: Trail, answer: Answer) -> None:
-        """Addresses of ours: leaving a preview is the only one yet, and only by POST."""
+    async def _own(self, checked: _Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
+        """An address of ours."""
         trail.own = True
-        if request.path != preview.LEAVE_PATH:
-            await self._error(404, trail, answer)
-            return
-        if request.method != "POST":
-            await self._error(405, trail, answer, allow=("POST",))
-            return
-        form = b""
         try:
-            async for chunk in _RequestBody(receive, BIGGEST_FORM):
-                form += chunk
-        except _TooLong:
-            trail.problem, trail.refused = "the form is too long", True
-            await self._error(413, trail, answer)
-            return
-        except _VisitorLeft:
+            told = await own(self._pages, checked.request, checked.head, receive)
+        except VisitorLeft:
             trail.problem = "the visitor left"
             raise CutShort from None
-        left = preview.leave(request, form)
-        await answer.whole(
-            303,
-            ((b"location", left.location), (b"set-cookie", left.set_cookie), (b"cache-control", b"no-store")),
-            b"",
-        )
+        if told.status == 413:
+            trail.problem, trail.refused = "the form is too long", True
+        if told.status in {404, 405, 413}:
+            await self._error(told.status, trail, answer, allow=told.allow or None)
+            return
+        await answer.whole(told.status, told.lines, told.body)
 
     async def _error(self, status: int, trail: Trail, answer: Answer, *, allow: tuple[str, ...] | None = None) -> None:
         book = self._books.book
@@ -429,72 +416,6 @@ class EdgeProxy:
             allow=tuple(sorted(self._settings.methods)) if allow is None else allow,
         )
         await answer.whole(page.status, page.headers, page.body)
-
-
-# --------------------------------------------------------------------------- the visitor's side
-
-
-class Answer:
-    """What leaves towards the visitor, by ASGI messages; counts what left."""
-
-    __slots__ = ("_send", "_trail", "started")
-
-    def __init__(self, send: Send, trail: Trail) -> None:
-        self._send = send
-        self._trail = trail
-        self.started = False
-
-    async def start(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]]) -> None:
-        self.started = True
-        self._trail.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": lines})
-
-    async def body(self, chunk: bytes) -> None:
-        if chunk:
-            self._trail.sent += len(chunk)
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def end(self, chunk: bytes = b"") -> None:
-        self._trail.sent += len(chunk)
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
-
-    async def whole(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]], body: bytes) -> None:
-        """An answer that is known to its end; its Content-Length is made here."""
-        if status not in _BODILESS:
-            lines = [*(line for line in lines if line[0] != b"content-length"), (b"content-length", b"%d" % len(body))]
-        await self.start(status, lines)
-        await self.end(b"" if self._trail.method == "HEAD" or status in _BODILESS else body)
-
-
-class _VisitorLeft(Exception):
-    """The visitor's connection is gone while their body was still coming."""
-
-
-class _TooLong(Exception):
-    """The visitor's body is longer than the limit."""
-
-
-class _RequestBody(httpx.AsyncByteStream):
-    """The visitor's body as it comes, up to ``limit`` bytes (0: no limit)."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
-        self._left = limit or None
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise _VisitorLeft
-            chunk: bytes = message.get("body", b"")
-            if chunk:
-                if self._left is not None:
-                    self._left -= len(chunk)
-                    if self._left < 0:
-                        raise _TooLong
-                yield chunk
-            if not message.get("more_body", False):
-                return
 
 
 # --------------------------------------------------------------------------- the shop's side

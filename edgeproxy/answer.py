@@ -1,0 +1,87 @@
+"""The visitor's side of a request: the answer that leaves, and the body that comes.
+
+Here: ASGI messages, counted and limited.  Not here: what is answered (``proxy``, ``own``), the wire (``server``).
+Made by ``proxy`` for each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import httpx
+
+from edgeproxy.core.model import RawHeaders
+from edgeproxy.trail import Trail
+
+__all__ = ["BODILESS", "Answer", "Message", "Receive", "RequestBody", "Send", "TooLong", "VisitorLeft"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+BODILESS: Final = frozenset({204, 304})
+"""Statuses whose answers have no body (RFC 9110, 15.3.5 and 15.4.5)."""
+
+
+class Answer:
+    """What leaves towards the visitor, by ASGI messages; counts what left."""
+
+    __slots__ = ("_send", "_trail", "started")
+
+    def __init__(self, send: Send, trail: Trail) -> None:
+        self._send = send
+        self._trail = trail
+        self.started = False
+
+    async def start(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]]) -> None:
+        self.started = True
+        self._trail.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+
+    async def body(self, chunk: bytes) -> None:
+        if chunk:
+            self._trail.sent += len(chunk)
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self, chunk: bytes = b"") -> None:
+        self._trail.sent += len(chunk)
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
+
+    async def whole(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]], body: bytes) -> None:
+        """An answer that is known to its end; its Content-Length is made here."""
+        if status not in BODILESS:
+            lines = [*(line for line in lines if line[0] != b"content-length"), (b"content-length", b"%d" % len(body))]
+        await self.start(status, lines)
+        await self.end(b"" if self._trail.method == "HEAD" or status in BODILESS else body)
+
+
+class VisitorLeft(Exception):
+    """The visitor's connection is gone while their body was still coming."""
+
+
+class TooLong(Exception):
+    """The visitor's body is longer than the limit."""
+
+
+class RequestBody(httpx.AsyncByteStream):
+    """The visitor's body as it comes, up to ``limit`` bytes (0: no limit)."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit or None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise VisitorLeft
+            chunk: bytes = message.get("body", b"")
+            if chunk:
+                if self._left is not None:
+                    self._left -= len(chunk)
+                    if self._left < 0:
+                        raise TooLong
+                yield chunk
+            if not message.get("more_body", False):
+                return
