@@ -21,8 +21,8 @@ from edgeproxy.sanitise import new_request_id
 from edgeproxy.settings import Limits
 
 if TYPE_CHECKING:
+    from edgeproxy.server.connection import Connection
     from edgeproxy.server.head import Refused
-    from edgeproxy.server.protocol import GuardProtocol
 
 __all__ = ["TICK", "UVICORN", "EngineMismatch", "Guard", "check_engine"]
 
@@ -57,7 +57,7 @@ class Guard:
         self.trusts = trusts
         self._on_refusal = on_refusal
         self._on_fault = on_fault
-        self._open: set[GuardProtocol] = set()
+        self._open: set[Connection] = set()
         self._by_address: dict[str, int] = {}
 
     @property
@@ -74,7 +74,7 @@ class Guard:
         """How many of them come from there."""
         return self._by_address.get(address, 0)
 
-    def opened(self, connection: GuardProtocol) -> str:
+    def opened(self, connection: Connection) -> str:
         """Count a new connection in; the name of the limit that it is over, or ""."""
         self._open.add(connection)
         address = connection.address
@@ -86,7 +86,7 @@ class Guard:
             return "connections_per_address"
         return ""
 
-    def closed(self, connection: GuardProtocol) -> None:
+    def closed(self, connection: Connection) -> None:
         """Count it out."""
         if connection in self._open:
             self._open.remove(connection)

@@ -1,7 +1,8 @@
-"""The guard: one connection of a visitor, on uvicorn's httptools protocol.
+"""The guard: requests in the bytes of one connection, on uvicorn's httptools protocol.
 
-Here: when a request begins and ends in the bytes that come, what is refused, deadlines, who may be waited for.
-Not here: the syntax of a head (``head``), the answer (``exchange``), what all connections share (``guard``).
+Here: when a request begins and ends in the bytes that come, and what is refused.  Not here: the connection's life and
+deadlines (``connection``), the syntax of a head (``head``), the answer (``exchange``), what all connections share
+(``guard``).
 
 How it differs from what it is built on
 ---------------------------------------
@@ -21,23 +22,22 @@ How it differs from what it is built on
    expects a 100 is not waited for.
 8. A request that asks for an upgrade may be handed over to the app (``exchange`` says how): from its 101 on the
    connection is a tunnel, and its bytes are nobody's requests.
-9. Deadlines (``tick``): a head, an idle connection, a body that does not come, an answer that is not taken.
+9. Deadlines (``Connection.tick``): a head, an idle connection, a body that does not come, an answer not taken.
 
 Early answers: an answer may end before its request does; what is still to come is read and dropped if it is short.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, WAIT, Connection
 from edgeproxy.server.exchange import Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import END, Framing, Refused, RequestLine, framing, look_early, request_line
@@ -47,20 +47,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardProtocol", "factory"]
 
-# What a connection is doing.
-_HEAD: Final = 0  # waiting for a request, or in its head
-_BODY: Final = 1  # in its body
-_WAIT: Final = 2  # the request is whole, its answer is not
-_LINGER: Final = 3  # refused or done: what still comes is dropped
-_TUNNEL: Final = 4  # a 101 was sent: bytes both ways
-
 _PREFIX: Final = (b"POST / HTTP/1.0\r\n", b"POST / HTTP/1.1\r\n")
 _CHUNKED: Final = _PREFIX[1] + b"Transfer-Encoding: chunked\r\n\r\n"
 _LENGTH: Final = _PREFIX[1] + b"Content-Length: %d\r\n\r\n"
 _BLANKS: Final = 8  # bytes of empty lines before a request (RFC 9112, 2.2)
 _OVERHEAD: Final = 16 * 1024  # bytes of chunk extensions and trailers between two pieces of a body
-_HOLD_BYTES: Final = 64 * 1024  # of a body that are waited for before the app begins…
-_HOLD_SECONDS: Final = 1.0  # …so long
+_HOLD_BYTES: Final = 64 * 1024  # of a body that are waited for before the app begins, for ``HOLD_SECONDS``
 _REST: Final = 256 * 1024  # of a body nobody wants any more: read, so that the connection can go on
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 _HINT: Final[dict[str, Any]] = {}
@@ -75,31 +67,12 @@ class _Surplus(Exception):
     """Ends parsing where a second request begins behind a chunked body."""
 
 
-class GuardProtocol(HttpToolsProtocol):
+class GuardProtocol(Connection):
     """uvicorn's protocol, guarded.  Made by ``factory``; methods without a docstring are asyncio's or the parser's."""
 
-    cycle: Exchange  # None before the first request, as uvicorn has it
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        guard: Guard | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        assert guard is not None, "made by factory()"
-        self.guard = guard
-        self.address = ""
-        self.trusted = False
-        self.written = 0  # bytes given to the transport
-        self._phase = _HEAD
-        self._head = bytearray()  # a request's head as far as it has come
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
         self._blanks = 0
-        self._held = bytearray()  # what came behind a request that is being answered
-        self._idle = False  # between two requests, nothing of the next has come
         # of the request being read
         self._muted = False  # what the parser says now is known already
         self._sink: Callable[[tuple[bytes, bytes]], None] = _drop  # where header lines go
@@ -107,67 +80,18 @@ class GuardProtocol(HttpToolsProtocol):
         self._keep = False
         self._upgrade = False  # it asks to leave HTTP
         self._left: int | None = None  # bytes that Content-Length still announces
-        self._received = 0
         self._overhead = 0
-        self._begun = True  # the app has been called
-        # of the clock: since when the present wait lasts (None: from the next tick on) and what had moved by then
-        self._since: float | None = None
-        self._moved = 0
-        self._stalled: float | None = None
-        self._taken = 0
-
-    # ------------------------------------------------------------------ the connection
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.address = self.client[0] if self.client else ""
-        self.trusted = self.guard.trusts(self.address)
-        over = self.guard.opened(self)
-        if over:
-            self._refuse(Refused(503, "too many connections", over))
-
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """True keeps our direction open: in a tunnel each ends by itself (over TLS both end together)."""
-        if self._phase != _TUNNEL:
-            return False
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
-        return self.transport.get_extra_info("ssl_object") is None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.guard.closed(self)
-        if self._phase == _TUNNEL:
-            self.guard.tunnels -= 1
-        self._phase = _LINGER
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.dismiss()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         phase = self._phase
-        if phase == _HEAD:
+        if phase == HEAD:
             self._take_head(data)
-        elif phase == _BODY:
+        elif phase == BODY:
             self._take_body(data)
-        elif phase == _WAIT:
+        elif phase == WAIT:
             self._hold(data)
-        elif phase == _TUNNEL:
+        elif phase == TUNNEL:
             self._take_bytes(data)
-
-    def shutdown(self) -> None:
-        """A stop has begun (``Guard.drain``): the present answer is the connection's last; a tunnel ends here."""
-        if self._phase == _TUNNEL:
-            self.cycle.dismiss("the server stops")
-            self.transport.close()
-        elif self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def close_if_idle(self) -> bool:
-        """Close when no request is at work; True if so."""
-        idle = self._phase == _LINGER or (self._phase == _HEAD and not self._head)
-        if idle and not self.transport.is_closing():
-            self.transport.close()
-        return idle
 
     # ------------------------------------------------------------------ a head
 
@@ -242,11 +166,11 @@ class GuardProtocol(HttpToolsProtocol):
         self._left = body.length
         if self._whole:
             self._begin_app()
-            self._phase = _WAIT
+            self._phase = WAIT
             if rest:
                 self._hold(rest)
         else:
-            self._phase = _BODY
+            self._phase = BODY
             if rest:
                 self._take_body(rest)
             if body.expects and not self._received and not self._begun and not self.cycle.disconnected:
@@ -317,7 +241,7 @@ class GuardProtocol(HttpToolsProtocol):
     def hand_over(self) -> None:
         """The app has sent a 101: what came behind the request, and whatever comes, goes to its ``receive``."""
         cycle = self.cycle
-        self._phase = _TUNNEL
+        self._phase = TUNNEL
         self.guard.tunnels += 1
         cycle.more_body = True
         cycle.body += self._held
@@ -360,7 +284,7 @@ class GuardProtocol(HttpToolsProtocol):
                 cycle.message_event.set()
             else:
                 self._begin_app()
-            self._phase = _WAIT
+            self._phase = WAIT
             self._since = None
             if rest:
                 self._hold(rest)
@@ -380,7 +304,7 @@ class GuardProtocol(HttpToolsProtocol):
         """The answer has been given to the transport whole."""
         self.server_state.total_requests += 1
         cycle = self.cycle
-        if self.transport.is_closing() or self._phase == _LINGER:
+        if self.transport.is_closing() or self._phase == LINGER:
             return
         if not cycle.keep_alive:
             if self._whole and not self._held:
@@ -399,7 +323,7 @@ class GuardProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
             return
-        self._phase = _HEAD
+        self._phase = HEAD
         self._idle = True
         self._since = None
         self.flow.resume_reading()
@@ -407,91 +331,6 @@ class GuardProtocol(HttpToolsProtocol):
             held = bytes(self._held)
             self._held.clear()
             self._take_head(held)
-
-    # ------------------------------------------------------------------ refusing
-
-    def _refuse(self, refused: Refused) -> None:
-        """Answer with our own page and close; an answer that has begun is broken off instead."""
-        cycle = self.cycle
-        answer = self.guard.refusal(refused, self.address)
-        if cycle is not None and not cycle.response_complete:
-            if cycle.response_started:
-                cycle.cut()
-            cycle.dismiss()
-        if not self.transport.is_closing():
-            self.written += len(answer)
-            self.transport.write(answer)
-            self._linger()
-
-    def _linger(self) -> None:
-        """Close our side, and read on for a moment: a reset would take back what was just sent."""
-        self._phase = _LINGER
-        self._since = None
-        self._head.clear()
-        self._held.clear()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.flow.resume_reading()
-
-    # ------------------------------------------------------------------ the clock
-
-    def tick(self, now: float) -> None:
-        """Look whether the other end keeps its deadlines; called by ``Guard.tick``."""
-        limits = self.guard.limits
-        reading = self._tick_answer(now)
-        since = self._since
-        if self._phase == _BODY:
-            self._tick_body(now)
-        elif self._phase in (_WAIT, _TUNNEL) or (reading and self._idle):
-            self._since = None
-        elif since is None:
-            self._since = now
-        elif self._phase == _LINGER:
-            if now - since >= limits.linger_seconds and not reading:
-                self.transport.abort()
-        elif self._idle:
-            if now - since >= (limits.idle_trusted_seconds if self.trusted else limits.idle_seconds):
-                self.transport.close()
-        elif now - since >= limits.header_seconds:
-            refused = Refused(408, "a head that did not come", "header_seconds")
-            if self._head:
-                self._refuse(refused)
-            else:
-                self.guard.hit(refused, self.address)
-                self.transport.close()
-
-    def _tick_body(self, now: float) -> None:
-        """A body that comes must come at a rate; while we do not read, the other end is not to blame."""
-        limits = self.guard.limits
-        if not self._begun and self._since is not None and now - self._since >= _HOLD_SECONDS:
-            self._begin_app()
-        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
-            self._since = None
-        elif self._since is None:
-            self._since, self._moved = now, self._received
-        elif now - self._since >= limits.rate_seconds:
-            if self._received - self._moved < limits.rate_bytes * limits.rate_seconds:
-                self._refuse(Refused(408, "a body that came too slowly", "rate_bytes"))
-            self._since = None
-
-    def _tick_answer(self, now: float) -> bool:
-        """Whether the other end still has something to take; one that takes it too slowly is cut off."""
-        limits = self.guard.limits
-        waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            self._stalled = None
-            return False
-        taken = self.written - waiting
-        if self._stalled is None:
-            self._stalled, self._taken = now, taken
-        elif now - self._stalled >= limits.rate_seconds:
-            if taken - self._taken < limits.rate_bytes * limits.rate_seconds:
-                self.guard.hit(Refused(408, "an answer that was not taken", "rate_bytes"), self.address)
-                if self.cycle is not None:
-                    self.cycle.cut()
-                self.transport.abort()
-            self._stalled = None
-        return True
 
     # ------------------------------------------------------------------ callbacks of the parser
 
