@@ -20,14 +20,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from random import getrandbits
 from typing import Any, Final, NamedTuple
 
-from edgeproxy import values
 from edgeproxy.core.cookies import without
 from edgeproxy.core.model import RawHeaders
+from edgeproxy.hosts import Hosts
+from edgeproxy.peers import Peers, forwarded_line
 from edgeproxy.settings import METHODS, Settings
 from edgeproxy.values import Network
 
@@ -36,7 +35,6 @@ __all__ = ["OWN_COOKIES", "Forwardable", "Refusal", "Sanitiser", "new_request_id
 OWN_COOKIES: Final = (b"edge_preview", b"edge_state")
 """Cookies of ours that never reach the shop; ``edge_visitor`` does, since the shop may have set it."""
 
-HOPS: Final = 20  # proxies in a row that are looked at
 LOOPS: Final = 4  # times that a request may pass through us
 
 
@@ -64,14 +62,6 @@ class Refusal(NamedTuple):
     status: int
     why: str
     request_id: str
-
-
-class _Peer(NamedTuple):
-    """What the other end of the connection is."""
-
-    address: str
-    trusted: bool
-    line: tuple[bytes, bytes]  # its X-Forwarded-For
 
 
 # What becomes of a header line (plain numbers: looking up an enum's member costs as much as the whole line).
@@ -130,10 +120,7 @@ _TABLE: Final = _table(
 
 _PLAIN: Final = re.compile(rb"(?!edge-|x-forwarded-)[a-z0-9-]+").fullmatch
 _TARGET: Final = re.compile(rb"/[^\x00-\x20\x7f#]*").fullmatch
-_HOST_VALUE: Final = re.compile(rb"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?").fullmatch
 _ID_VALUE: Final = re.compile(rb"[A-Za-z0-9._:=/+@-]{1,200}").fullmatch
-_FOR_PART: Final = re.compile(rb'(?:^|[;,\s])for="?([^;,"\s]+)', re.IGNORECASE)
-_PROTO_PART: Final = re.compile(rb'(?:^|[;,\s])proto="?(https?)(?![a-z])', re.IGNORECASE)
 
 # Nominating one of these in Connection would take it away from the shop (RFC 9110, 7.6.1 names the risk).
 _KEPT: Final = frozenset(
@@ -153,20 +140,6 @@ def new_request_id() -> str:
     return f"{getrandbits(64):016x}"
 
 
-@lru_cache(4096)
-def host_name(value: bytes) -> str | None:
-    """The name in a Host value, lower-case, without its port; None for what is no host (RFC 9110, 7.2)."""
-    match = _HOST_VALUE(value)
-    if match is None:
-        return None
-    name, port = match[1], match[2]
-    if port is not None and not 0 < int(port) < 65536:
-        return None
-    if name[:1] == b"[":
-        return name.decode().lower() if values.is_ip(name.decode()) else None
-    return name.decode().lower() if b".." not in name and name[:1] != b"." else None
-
-
 class Sanitiser:
     """The policy of one listener, made once from ``Settings``; holds no request."""
 
@@ -183,9 +156,8 @@ class Sanitiser:
         upgrade: bool = True,
     ) -> None:
         self.methods = frozenset(methods) - {"CONNECT", "TRACE"}
-        self._trust = tuple(trust)
-        self._names = frozenset(name for name in hosts if not name.startswith("*."))
-        self._below = tuple(name[1:] for name in hosts if name.startswith("*."))
+        self._peers = Peers(trust)
+        self._hosts = Hosts(hosts)
         self._table = dict(_TABLE)
         if country_header:
             self._table[country_header.encode()] = _COUNTRY
@@ -196,9 +168,6 @@ class Sanitiser:
         # Not Via: shops that see one take the visitor for a proxy, and nginx then compresses nothing (gzip_proxied).
         self._name = via.encode()
         self._loop_line = (b"cdn-loop", self._name)
-        # Both are asked with what visitors choose: bounded, and what they hold is short.
-        self._peer = lru_cache(4096)(self._look_at_peer)
-        self._host = lru_cache(1024)(self._look_at_host)
 
     @classmethod
     def of(cls, settings: Settings) -> Sanitiser:
@@ -216,7 +185,7 @@ class Sanitiser:
 
     def trusts(self, address: str) -> bool:
         """True when a proxy at this address is believed."""
-        return self._peer(address).trusted
+        return self._peers.trusts(address)
 
     def scope(self, scope: Mapping[str, Any]) -> Forwardable | Refusal:
         """The same for an ASGI scope; the exact target comes from the server's extension, else it is put together."""
@@ -254,7 +223,7 @@ class Sanitiser:
         ``upgradable``: its connection can be handed over after a 101.
         """
         get = self._table.get
-        who = self._peer(peer)
+        who = self._peers.at(peer)
         trusted = who.trusted
         kept: list[tuple[bytes, bytes]] = [_NO_HOST]
         keep = kept.append
@@ -269,7 +238,7 @@ class Sanitiser:
         loop: list[bytes] | None = None
         upgrades: list[bytes] | None = None
         upgrade = b""
-        told: dict[int, bytes] | None = None  # what a trusted proxy says of the visitor
+        told: dict[bytes, bytes] | None = None  # what a trusted proxy says of the visitor
 
         for line in headers:
             do = get(line[0])
@@ -334,7 +303,7 @@ class Sanitiser:
                         keep(line)
                 else:
                     told = told or {}
-                    told[do] = told[do] + b"," + line[1] if do == _FORWARDED and do in told else line[1]
+                    told[line[0]] = told[line[0]] + b"," + line[1] if do == _FORWARDED and line[0] in told else line[1]
 
         request_id = request_id or new_request_id()
         if length is not None and chunked:
@@ -349,9 +318,9 @@ class Sanitiser:
             if version != "1.0":
                 return Refusal(400, "no Host", request_id)
             host = self._default_host
-        name_and_trouble = self._host(host)
-        if name_and_trouble[1]:
-            return Refusal(name_and_trouble[1], name_and_trouble[0], request_id)
+        asked, trouble = self._hosts.judge(host)
+        if trouble:
+            return Refusal(trouble, asked, request_id)
 
         if nominated - _KEPT:
             nominated -= _KEPT
@@ -366,12 +335,12 @@ class Sanitiser:
         for_line = who.line
         host_line = (b"x-forwarded-host", host)
         if trusted and (told or chain):
-            hops, scheme, public = self._told(who.address, scheme, host, chain, told or {})
+            hops, scheme, public = self._peers.told(self._hosts, who.address, scheme, host, chain, told or {})
             client = hops[0]
             for_line = (b"x-forwarded-for", ", ".join(hops).encode())
             host_line = (b"x-forwarded-host", public)
-            if told and _FORWARDED in told:
-                kept.append((b"forwarded", _forwarded(hops, scheme, public)))
+            if told and b"forwarded" in told:
+                kept.append((b"forwarded", forwarded_line(hops, scheme, public)))
         kept += (for_line, _PROTO_LINES[scheme], host_line, (b"x-request-id", request_id.encode()))
         if loop is not None:  # RFC 8586: each proxy adds itself, and refuses what has gone round
             names = [part.partition(b";")[0].strip() for part in b",".join(loop).split(b",")]
@@ -385,7 +354,7 @@ class Sanitiser:
             method,
             target,
             tuple(kept),
-            name_and_trouble[0],
+            asked,
             scheme,
             client,
             request_id,
@@ -397,62 +366,6 @@ class Sanitiser:
             upgrade,
         )
 
-    # ------------------------------------------------------------------ remembered judgements
-
-    def _look_at_peer(self, address: str) -> _Peer:
-        text = _plain_address(address) or address
-        trusted = False
-        try:
-            found = ip_address(text)
-        except ValueError:  # a socket without addresses
-            found = None
-        if found is not None:
-            trusted = any(found in network for network in self._trust)
-        return _Peer(text, trusted, (b"x-forwarded-for", (text or "unknown").encode("ascii", "replace")))
-
-    def _look_at_host(self, value: bytes) -> tuple[str, int]:
-        """(the host in lower case, 0), or (why not, the status of the refusal)."""
-        name = host_name(value)
-        if name is None:
-            return "a Host that is no host", 400
-        name = name.removesuffix(".")
-        if self._names or self._below:
-            bare = name.removeprefix("[").removesuffix("]")
-            if bare not in self._names and not name.endswith(self._below):
-                return "a Host that is not served here", 421  # RFC 9110, 15.5.20
-        return value.decode().lower(), 0
-
-    def _told(
-        self, peer: str, scheme: str, host: bytes, chain: Sequence[bytes] | None, told: Mapping[int, bytes]
-    ) -> tuple[list[str], str, bytes]:
-        """What a trusted proxy says of the visitor: address and hops, scheme, Host; what it does not say, as it is.
-
-        Where a header came in several lines the last is the one that the proxy itself has added.
-        """
-        elements = told.get(_FORWARDED, b"").split(b",")
-        if chain is None and _FORWARDED in told:
-            chain = [match[1] if (match := _FOR_PART.search(element)) else b"" for element in elements]
-        hops = self._hops(peer, chain or ())
-        proto = told.get(_PROTO, b"").split(b",")[0].strip().lower()
-        if proto in (b"http", b"https"):
-            scheme = proto.decode()
-        elif match := _PROTO_PART.search(elements[max(0, len(elements) - max(1, len(hops) - 1))]):
-            scheme = match[1].decode().lower()
-        public = told.get(_FORWARDED_HOST, b"").split(b",")[0].strip()
-        return hops, scheme, public if public and not self._host(public)[1] else host
-
-    def _hops(self, peer: str, chain: Sequence[bytes]) -> list[str]:
-        """The visitor's address and the trusted proxies after it: what stands further left is anybody's word."""
-        hops = [peer]
-        for entry in reversed(chain[-HOPS:]):
-            address = _plain_address(entry.strip().decode("latin-1"))
-            if address is None:
-                break
-            hops.insert(0, address)
-            if not self._peer(address).trusted:
-                break
-        return hops
-
 
 def _relayable(upgrades: Sequence[bytes], headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The one protocol that is asked for, lower-case; b"" for what is not relayed: it goes on without its Upgrade.
@@ -463,25 +376,3 @@ def _relayable(upgrades: Sequence[bytes], headers: Iterable[tuple[bytes, bytes]]
         return b""
     options = b",".join(value for name, value in headers if name == b"connection").lower().split(b",")
     return upgrades[0].lower() if b"upgrade" in {option.strip() for option in options} else b""
-
-
-def _plain_address(text: str) -> str | None:
-    """An IP address without brackets, port or zone, an IPv4 one mapped into IPv6 as itself; None for anything else."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        found = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(found)
-
-
-def _forwarded(hops: Sequence[str], scheme: str, host: bytes) -> bytes:
-    """RFC 7239, 4: who it came for, hop by hop; host and scheme are the visitor's."""
-    parts = [f'for="[{hop}]"' if ":" in hop else f"for={hop}" for hop in hops]
-    parts[0] += f";proto={scheme}"
-    return ", ".join(parts).encode() + b'; host="%b"' % host

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeproxy.core.visitor import Keys
-from edgeproxy.sanitise import OWN_COOKIES, Forwardable, Refusal, Sanitiser, host_name, new_request_id
+from edgeproxy.hosts import host_name
+from edgeproxy.sanitise import OWN_COOKIES, Forwardable, Refusal, Sanitiser, new_request_id
 from edgeproxy.settings import Settings
 
 HOST = (b"host", b"Shop.Test:8080")

@@ -26,8 +26,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edgeproxy.core.model import Problem, RuleBook, Severity
+from edgeproxy.hosts import host_name
 from edgeproxy.journal import CONTENT_TYPE, Journal
-from edgeproxy.sanitise import host_name
 from edgeproxy.settings import Settings
 from edgeproxy.values import is_ip, is_loopback
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from edgeproxy.sanitise import host_name
+from edgeproxy.hosts import host_name
 from edgeproxy.settings import Limits
 
 __all__ = ["END", "Framing", "Refused", "RequestLine", "framing", "look_early", "request_line"]
