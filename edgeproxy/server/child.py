@@ -24,11 +24,15 @@ import edgeproxy
 from edgeproxy.server import control
 from edgeproxy.server.control import Channel, Gone, Message
 
-__all__ = ["Child", "Spawn"]
+__all__ = ["CannotStart", "Child", "Spawn"]
 
 Reply = TypeVar("Reply")
 _CODE: Final = Path(edgeproxy.__file__).resolve().parents[1]
 _OURS: Final = ("EDGEPROXY_", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_")
+
+
+class CannotStart(Exception):
+    """A worker did not come to serve; the message says why."""
 
 
 class Child:

@@ -97,8 +97,8 @@ async def _run(supervisor: Supervisor, admin: socket.socket, environ: Mapping[st
             await listener.start()
             watching = asyncio.create_task(supervisor.watch())
             try:
-                out.writelines(f"{problem}\n" for problem in supervisor.seen.problems)
-                if supervisor.live is None:
+                out.writelines(f"{problem}\n" for problem in supervisor.news.seen.problems)
+                if supervisor.news.live is None:
                     out.write(
                         f"{settings.rules} has mistakes: every page is the shop's own until they are mended"
                         " (edgeproxy check tells them too)\n"

@@ -1,7 +1,7 @@
-"""The supervisor: starts workers, replaces them, and is the only one who tells them what is new.
+"""The supervisor: starts workers, replaces them, asks them.
 
-Here: how many workers there are and what each of them knows: rules, keys, certificate; ``Supervisor`` answers the
-admin listener's questions too (``console.admin.Overview``).  Not here: signals and sockets (``supervise``), one
+Here: how many workers there are and which slot each has; ``Supervisor`` answers the admin listener's questions too
+(``console.admin.Overview``).  Not here: what every worker knows (``news``), signals and sockets (``supervise``), one
 worker's process (``child``), what a worker does (``worker``).  It imports none of what only workers use, so that it
 stays small, and does nothing on a visitor's behalf, so that it lives long.
 
@@ -9,10 +9,6 @@ Sockets.  Each worker has a slot, and each slot a listening socket that the supe
 spreads connections over them) and never closes while it runs.  A worker that comes after another in a slot inherits
 the very same socket: what waits in its queue is accepted by whoever is there, and nothing is lost.  While a slot has no
 worker, a neighbour accepts for it.
-
-What is new.  Rules are read once, here, and judged by every worker (``Offer``); only when all of them find them good
-they become live (``Settle``), everywhere within the same moment.  A worker that starts is given the last good rules,
-keys and certificate, whatever is on disk by then; it accepts nobody before it has all that its neighbours have.
 """
 
 from __future__ import annotations
@@ -21,41 +17,28 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from edgeproxy.console.admin import Standing
-from edgeproxy.core.visitor import BadKey
 from edgeproxy.counters import CONTENT_TYPE, Counters, summed
-from edgeproxy.rulebook import Contents, changes, read
-from edgeproxy.server import control, handover
-from edgeproxy.server.child import Child, Spawn
+from edgeproxy.server import control
+from edgeproxy.server.child import CannotStart, Child, Spawn
 from edgeproxy.server.control import Gone, Message, Unable
-from edgeproxy.server.tls import BadPair, read_pair
-from edgeproxy.settings import Settings, read_keys
+from edgeproxy.server.news import QUICK, News
+from edgeproxy.settings import Settings
 
 __all__ = ["CannotStart", "Supervisor"]
 
 _log = logging.getLogger("edgeproxy")
 
-START_SECONDS: Final = 60.0  # for a worker to be ready
-QUICK: Final = 10.0  # for what takes no time
-JUDGE_SECONDS: Final = 60.0  # for the biggest folder on a busy machine
 STEADY: Final = 10.0  # a worker that lived so long did not die of how it began
 BACK_OFF: Final = (0.0, 0.25, 1.0, 4.0, 15.0)  # seconds before a worker is started again: the first death is no pattern
-LOOK: Final = 1.0  # between two looks at keys and certificate
 POLL: Final = 5.0  # between two questions for a worker's numbers
 MARGIN: Final = 10.0  # beyond its drain, for a worker to end
 
 Reply = TypeVar("Reply")
-
-
-class CannotStart(Exception):
-    """A worker did not come to serve; the message says why."""
 
 
 class Supervisor:
@@ -65,22 +48,12 @@ class Supervisor:
         self, settings: Settings, slots: int, socks: Sequence[socket.socket], *, spawn: Spawn = Child.spawn
     ) -> None:
         """``socks``: one for each slot, or fewer that are shared.  Raises BadPair for a certificate that is none."""
-        self.settings = settings
         self.slots = slots
         self.children: dict[int, Child] = {}
         self.stopping = False
-        self.live: control.Judged | None = None  # the rules that are live; None: there never were good ones
-        self.seen = control.Judged("", 0, 0, [])  # the rules that were read last
         self._socks = tuple(socks[slot % len(socks)] for slot in range(slots))
         self.bound = tuple(socks)
         self._spawn = spawn
-        self._pem = ""
-        if settings.tls_cert is not None and settings.tls_key is not None:
-            self._pem = read_pair(settings.tls_cert, settings.tls_key)
-        self._rules = Contents("", {}, {})  # read last
-        self._good: Contents | None = None  # judged good last
-        self._unjudged = False  # nobody was there to judge what was read last
-        self._turn = asyncio.Lock()  # one change for all at a time
         self._changing = [asyncio.Lock() for _ in range(slots)]  # one change of who has a slot at a time
         self._rolling = asyncio.Lock()
         self._failures = [0] * slots
@@ -91,10 +64,6 @@ class Supervisor:
         self._stop = asyncio.Event()
         self.counters = counters = Counters()
         self.restarts = counters.counter("edgeproxy_worker_restarts_total", "Workers replaced, by reason", "why")
-        self.loads = counters.counter("edgeproxy_rules_loads_total", "Times that the rules were read", "result")
-        self.reloads = counters.counter(
-            "edgeproxy_secrets_loads_total", "Times that keys or certificate were read again", "what", "result"
-        )
         counters.gauge("edgeproxy_workers", "Workers that serve", lambda: {(): len(self.children)})
         counters.gauge(
             "edgeproxy_worker_resident_bytes",
@@ -106,39 +75,34 @@ class Supervisor:
             },
             "worker",
         )
-        counters.gauge(
-            "edgeproxy_rules_info",
-            "The live rules",
-            lambda: {("" if self.live is None else self.live.version,): 1},
-            "version",
-        )
-        counters.gauge("edgeproxy_rules_good", "1 when the rules on disk are live", lambda: {(): float(self._is_good)})
+        self.news = News(settings, self._ask_all, counters)
+
+    @property
+    def settings(self) -> Settings:
+        """As they are now: keys may have come since the start."""
+        return self.news.settings
 
     @property
     def scheme(self) -> str:
         """How visitors come."""
-        return "https" if self._pem else "http"
-
-    @property
-    def _is_good(self) -> bool:
-        return bool(self.seen.version)
+        return "https" if self.news.tls else "http"
 
     # ------------------------------------------------------------------ its life
 
     async def start(self) -> None:
         """Start all workers; raises CannotStart when one of them does not come to serve, and leaves none."""
-        self._rules = await asyncio.to_thread(read, self.settings.rules)
+        await self.news.read()
         begun = await asyncio.gather(*(self._begin(slot) for slot in range(self.slots)), return_exceptions=True)
         failed = [each for each in begun if isinstance(each, BaseException)]
         if failed:
             self.stopping = True
             await asyncio.gather(*(child.kill() for child in tuple(self._alive)))
             raise failed[0]
-        self.loads.add("live" if self._is_good else "refused")
+        self.news.begun()
 
     async def watch(self) -> None:
         """Follow files and workers until cancelled."""
-        tasks = [asyncio.create_task(each) for each in (self._watch_rules(), self._watch_secrets(), self._poll())]
+        tasks = [asyncio.create_task(each) for each in (self.news.watch(), self._poll())]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -181,27 +145,8 @@ class Supervisor:
             raise CannotStart(f"no process can be started: {problem.strerror or problem}") from None
         self._alive.add(child)
         self._later(self._follow(child))
-        rules, keys, pem = self._good or self._rules, self.settings.keys, self._pem
-        start = control.Start(
-            control.PROTOCOL,
-            slot,
-            handover.settings_out(replace(self.settings, admin_token=None)),  # that listener is ours alone
-            handover.rules_out(rules),
-            pem,
-        )
         try:
-            judged = await child.ask(start, control.Judged, seconds=START_SECONDS)
-            async with self._turn:
-                if (good := self._good or self._rules) is not rules:
-                    judged = await child.ask(
-                        control.Offer(handover.rules_out(good)), control.Judged, seconds=JUDGE_SECONDS
-                    )
-                    await child.ask(control.Settle(bool(judged.version)), control.Done, seconds=QUICK)
-                if self.settings.keys != keys:
-                    await self._hand_keys(child)
-                if self._pem != pem:
-                    await child.ask(control.NewCertificate(self._pem), control.Done, seconds=QUICK)
-                self._compare(judged, instead_of)
+            async with self.news.teach(child, successor=instead_of is not None):
                 if self.stopping:
                     raise CannotStart("a stop has begun")
                 await child.ask(control.Accept([slot]), control.Done, seconds=QUICK)
@@ -212,21 +157,6 @@ class Supervisor:
             why = "it ended at once" if isinstance(problem, Gone) else str(problem) or "it was not ready in time"
             raise CannotStart(f"worker {slot}: {why}") from None
         return child
-
-    async def _hand_keys(self, child: Child) -> None:
-        texts = [secret.decode() for secret in self.settings.keys.secrets]
-        await child.ask(control.NewKeys(texts), control.Done, seconds=QUICK)
-
-    def _compare(self, judged: control.Judged, instead_of: Child | None) -> None:
-        """Newer code may find a mistake where the running code finds none: then what runs goes on."""
-        if self.live is None:
-            self.seen = judged
-            if judged.version:
-                self.live, self._good = judged, self._rules
-        elif judged.version != self.live.version:
-            if instead_of is not None:
-                raise CannotStart("; ".join(["it takes the live rules for wrong", *judged.problems]))
-            _log.error("a worker takes the live rules for wrong, and serves without: %s", "; ".join(judged.problems))
 
     async def _follow(self, child: Child) -> None:
         """Wait for its end; see to another, unless it was meant."""
@@ -249,8 +179,8 @@ class Supervisor:
                 self._failures[slot] = 0 if steady else self._failures[slot] + 1
                 await self._revive(slot)
         await self._cover()
-        if self._unjudged and self.children:
-            await self.take_rules(self._rules)
+        if self.children:
+            await self.news.take_unjudged()
 
     async def _revive(self, slot: int) -> None:
         while not self.stopping:
@@ -340,99 +270,10 @@ class Supervisor:
         replies = await asyncio.gather(*(ask(child) for child in tuple(self.children.values())))
         return [each for each in replies if each is not None]
 
-    # ------------------------------------------------------------------ what is new
-
-    async def take_rules(self, contents: Contents, *, again: bool = True) -> Standing:
-        """Make these rules live everywhere if every worker finds them good; tell what came of it.
-
-        ``again`` says to do it also when they are what was read last.
-        """
-        async with self._turn:
-            if not again and contents == self._rules:
-                return Standing(self._is_good, [])
-            self._rules = contents
-            judged = await self._ask_all(control.Offer(handover.rules_out(contents)), control.Judged, JUDGE_SECONDS)
-            self._unjudged = not judged
-            if not judged:
-                return Standing(False, ["no worker is there to judge the rules"])
-            self.seen = next((each for each in judged if not each.version), judged[0])
-            take = self._is_good
-            if take:
-                self._good, self.live = contents, self.seen
-            await self._ask_all(control.Settle(take), control.Done, QUICK)
-        self.loads.add("live" if take else "refused")
-        for problem in self.seen.problems:
-            _log.warning("%s", problem)
-        if take:
-            last = f"rules {self.seen.version} are live: {self.seen.experiences} experiences"
-            _log.info("%s", last)
-        else:
-            last = "the rules on disk have mistakes; the last good ones stay live"
-            _log.error("%s", last)
-        return Standing(take, [*self.seen.problems, last])
-
-    async def take_keys(self) -> Standing:
-        """Read the file of keys again."""
-        path = self.settings.keys_file
-        if path is None:
-            return Standing(True, [])
-        try:
-            keys = await asyncio.to_thread(read_keys, path)
-        except BadKey as problem:
-            return self._kept("keys", f"{path}: {problem}; the keys stay as they are")
-        async with self._turn:
-            if keys == self.settings.keys:
-                return Standing(True, ["the keys are as before"])
-            self.settings = replace(self.settings, keys=keys)
-            texts = [secret.decode() for secret in keys.secrets]
-            await self._ask_all(control.NewKeys(texts), control.Done, QUICK)
-        return self._taken("keys", f"{len(keys)} keys are live")
-
-    async def take_pair(self) -> Standing:
-        """Read certificate and key again."""
-        certificate, key = self.settings.tls_cert, self.settings.tls_key
-        if certificate is None or key is None:
-            return Standing(True, [])
-        try:
-            pem = await asyncio.to_thread(read_pair, certificate, key)
-        except (BadPair, ssl.SSLError) as problem:
-            return self._kept("certificate", f"{problem}; the certificate stays as it is")
-        async with self._turn:
-            if pem == self._pem:
-                return Standing(True, ["the certificate is as before"])
-            self._pem = pem
-            await self._ask_all(control.NewCertificate(pem), control.Done, QUICK)
-        return self._taken("certificate", "the new certificate is live")
-
-    def _kept(self, what: str, said: str) -> Standing:
-        self.reloads.add(what, "refused")
-        _log.error("%s", said)
-        return Standing(False, [said])
-
-    def _taken(self, what: str, said: str) -> Standing:
-        self.reloads.add(what, "live")
-        _log.info("%s", said)
-        return Standing(True, [said])
-
     async def purge(self, paths: Sequence[str], tags: Sequence[str]) -> int:
         """Make every worker forget what it stores for these; how many entries that were."""
         purged = await self._ask_all(control.Purge(list(paths), list(tags)), control.Purged, QUICK)
         return sum(each.count for each in purged)
-
-    # ------------------------------------------------------------------ following
-
-    async def _watch_rules(self) -> None:
-        async for contents in changes(self.settings.rules, self._rules):
-            try:
-                await self.take_rules(contents, again=False)  # a reload that was asked for may have been faster
-            except Exception:  # a fault of ours must not end the watch: the last good rules stay
-                _log.exception("the rules could not be taken")
-
-    async def _watch_secrets(self) -> None:
-        keys, pair = (self.settings.keys_file,), (self.settings.tls_cert, self.settings.tls_key)
-        watched = [(files, take) for files, take in ((keys, self.take_keys), (pair, self.take_pair)) if any(files)]
-        if watched:
-            await asyncio.gather(*(_follow_files(files, take) for files, take in watched))
 
     async def _poll(self) -> None:
         hang = self.settings.limits.hang_seconds
@@ -471,11 +312,11 @@ class Supervisor:
             return Standing(False, ["a stop has begun"])
         if not self.children:
             return Standing(False, ["no worker is alive"])
-        if self.live is None:
+        if self.news.live is None:
             return Standing(False, ["no rules are live: the folder has mistakes"])
-        lines = [f"ready, rules {self.live.version}", f"{len(self.children)} of {self.slots} workers"]
-        if self.seen.mistakes:
-            lines.append(f"the rules on disk have {self.seen.mistakes} mistakes; these are the last good ones")
+        lines = [f"ready, rules {self.news.live.version}", f"{len(self.children)} of {self.slots} workers"]
+        if self.news.seen.mistakes:
+            lines.append(f"the rules on disk have {self.news.seen.mistakes} mistakes; these are the last good ones")
         return Standing(True, lines)
 
     async def metrics(self) -> tuple[bytes, str]:
@@ -491,31 +332,4 @@ class Supervisor:
 
     async def reload(self) -> Standing:
         """Read everything again that can be: rules, keys, certificate."""
-        rules = await self.take_rules(await asyncio.to_thread(read, self.settings.rules))
-        done = [rules, await self.take_keys(), await self.take_pair()]
-        return Standing(all(each.ok for each in done), [line for each in done for line in each.lines])
-
-
-async def _follow_files(files: Sequence[Path | None], take: Callable[[], Awaitable[object]]) -> None:
-    """Call ``take`` each time that one of the files is another, once nothing more is written."""
-    before: object = None  # what was read at the start is read once more, in case it is another by now
-    settled: object = None
-    while True:
-        await asyncio.sleep(LOOK)
-        now = await asyncio.to_thread(_marks, files)
-        if now == before != settled:
-            settled = now
-            await take()
-        before = now
-
-
-def _marks(files: Sequence[Path | None]) -> tuple[object, ...]:
-    """What differs between two looks at these files when one was written in between."""
-    found: list[object] = []
-    for path in files:
-        try:
-            said = path.stat() if path is not None else None
-        except OSError:
-            said = None
-        found.append(None if said is None else (said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns))
-    return tuple(found)
+        return await self.news.reload()

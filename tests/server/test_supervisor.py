@@ -191,7 +191,7 @@ def test_a_start_fails_whole_when_one_worker_does_not_come(tmp_path: Path) -> No
 def test_the_token_of_the_admin_listener_stays_here(tmp_path: Path) -> None:
     async def test() -> None:
         async with fleet(tmp_path, 1, start=False) as made:
-            made.supervisor.settings = replace(made.supervisor.settings, admin_token="t" * 20)
+            made.supervisor.news.settings = replace(made.supervisor.news.settings, admin_token="t" * 20)
             await made.supervisor.start()
             [start] = [each for each in made.started[0].asked if isinstance(each, control.Start)]
             assert "t" * 20 not in str(start.settings)
@@ -205,11 +205,11 @@ def test_the_token_of_the_admin_listener_stays_here(tmp_path: Path) -> None:
 def test_rules_become_live_only_when_every_worker_finds_them_good(tmp_path: Path) -> None:
     async def test() -> None:
         async with fleet(tmp_path, 2) as made:
-            done = await made.supervisor.take_rules(contents("good.toml"))
+            done = await made.supervisor.news.take_rules(contents("good.toml"))
             assert done.ok
             assert [each.asked[-1] for each in made.started] == [control.Settle(True)] * 2
             made.started[1].version = ""  # one of them is of newer code, which finds a mistake
-            refused = await made.supervisor.take_rules(contents("other.toml"))
+            refused = await made.supervisor.news.take_rules(contents("other.toml"))
             assert not refused.ok
             assert "the last good ones stay live" in refused.lines[-1]
             assert [each.asked[-1] for each in made.started] == [control.Settle(False)] * 2
@@ -223,8 +223,8 @@ def test_rules_become_live_only_when_every_worker_finds_them_good(tmp_path: Path
 def test_a_worker_that_starts_is_given_the_last_good_rules(tmp_path: Path) -> None:
     async def test() -> None:
         async with fleet(tmp_path, 1) as made:
-            await made.supervisor.take_rules(contents("good.toml"))
-            await made.supervisor.take_rules(contents("bad.toml"))
+            await made.supervisor.news.take_rules(contents("good.toml"))
+            await made.supervisor.news.take_rules(contents("bad.toml"))
             assert await made.supervisor.restart()
             [start] = [each for each in made.started[-1].asked if isinstance(each, control.Start)]
             assert set(start.rules["files"]) == {"good.toml"}
@@ -250,7 +250,7 @@ def test_what_changes_while_a_worker_is_built_reaches_it_before_it_accepts(tmp_p
             made.change = slow
             restarting = asyncio.create_task(made.supervisor.restart())
             await made.until(lambda: len(made.started) == 2)
-            await made.supervisor.take_rules(contents("newer.toml"))
+            await made.supervisor.news.take_rules(contents("newer.toml"))
             built.set()
             assert await restarting
             assert made.started[1].kinds() == ["Start", "Offer", "Settle", "Accept"]
@@ -340,11 +340,11 @@ def test_rules_that_nobody_was_there_to_judge_are_judged_by_the_next(
             made.change = lambda each: setattr(each, "deaf", True)
             made.started[0].process.end(1)
             await made.until(lambda: not made.supervisor.children)
-            assert not (await made.supervisor.take_rules(contents("newer.toml"))).ok
+            assert not (await made.supervisor.news.take_rules(contents("newer.toml"))).ok
             made.change = None
             made.started[-1].process.end(1)
             await made.until(lambda: made.started[-1].kinds()[-1:] == ["Settle"])
-            assert made.supervisor.seen.version == "good"
+            assert made.supervisor.news.seen.version == "good"
 
     monkeypatch.setattr(supervisor, "BACK_OFF", (0.0,))
     run(test())
