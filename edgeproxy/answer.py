@@ -7,14 +7,17 @@ Made by ``proxy`` for each request.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
 from edgeproxy.core.model import RawHeaders
+from edgeproxy.personalise import Personalised
+from edgeproxy.respond import NewLines
 from edgeproxy.trail import Trail
 
-__all__ = ["BODILESS", "Answer", "Message", "Receive", "RequestBody", "Send", "TooLong", "VisitorLeft"]
+__all__ = ["BODILESS", "Answer", "Message", "Page", "Receive", "RequestBody", "Send", "TooLong", "VisitorLeft"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,6 +25,17 @@ Send = Callable[[Message], Awaitable[None]]
 
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose answers have no body (RFC 9110, 15.3.5 and 15.4.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An answer made here, ready to leave."""
+
+    status: int
+    lines: NewLines
+    body: bytes
+    original: bytes = b""  # the decoded page that the plan is of
+    made: Personalised | None = None
 
 
 class Answer:

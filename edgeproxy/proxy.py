@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import httpx
 
 from edgeproxy import respond
-from edgeproxy.answer import BODILESS, Answer, Receive, RequestBody, Send, TooLong, VisitorLeft
+from edgeproxy.answer import BODILESS, Answer, Page, Receive, RequestBody, Send, TooLong, VisitorLeft
 from edgeproxy.core import policy, preview, query
 from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
@@ -34,9 +34,10 @@ from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Pages, leave, own
+from edgeproxy.previewing import instead
 from edgeproxy.relay import Relay, disbelief
 from edgeproxy.respond import NewLines, Origin
-from edgeproxy.rewrite import Page, Rewriter, bare
+from edgeproxy.rewrite import Rewriter, bare
 from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser, new_request_id
 from edgeproxy.settings import Settings
 from edgeproxy.trail import Intent, Trail
@@ -339,7 +340,7 @@ class EdgeProxy:
         else:
             body = b""
         if page is None and status == 200 and trail.broken is None:
-            page = self._rewriter.instead(lines, intent, lane, trail)
+            page = instead(lines, intent, lane, trail)
         if page is not None:
             await answer.whole(page.status, self._signed(page.lines, trail), page.body)
             self._rewriter.afterwards(page, intent, trail)

@@ -1,8 +1,8 @@
 """From the shop's page to the visitor's: what the proxy does once the shop's head is here.
 
 Here: confirming the lane, the lines of every kind of answer, the page with its edits, our ETag, the coding it leaves
-in, and the preview's own additions.  Not here: the order of a request (``proxy``), how edits are placed
-(``personalise``), single headers (``respond``).  Called by ``proxy``; a fault in here is the shop's page, untouched.
+in.  Not here: the order of a request (``proxy``), how edits are placed (``personalise``), single headers (``respond``),
+what a preview adds (``previewing``).  Called by ``proxy``; a fault in here is the shop's page, untouched.
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
 from edgeproxy import respond
-from edgeproxy.console.bar import address, bar
-from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
+from edgeproxy.answer import Page
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
-from edgeproxy.core.explain import explain
 from edgeproxy.core.model import Lane, LaneKind
-from edgeproxy.core.preview import LEAVE_PATH, Active
-from edgeproxy.html import charset
-from edgeproxy.html.model import Unplannable
-from edgeproxy.personalise import Personalised, personalise, survey
+from edgeproxy.lines import accept_encoding, content_length, is_html, joined
+from edgeproxy.personalise import Personalised, personalise
+from edgeproxy.previewing import explanation, previewed, shown
 from edgeproxy.respond import NewLines
 from edgeproxy.settings import Settings
 from edgeproxy.trail import Intent, Trail
@@ -33,9 +29,6 @@ from edgeproxy.verification import Verification
 log = logging.getLogger("edgeproxy.rewrite")
 
 DECODABLE: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
-_OF_THE_SHOPS_PAGE: Final = frozenset(
-    {b"content-type", b"content-language", b"content-security-policy", b"content-security-policy-report-only", b"link"}
-)
 _NEVER_BARE: Final = frozenset(
     b"""accept-ranges age cache-control cdn-cache-control connection etag expires keep-alive last-modified pragma
     proxy-authenticate proxy-connection surrogate-control te trailer transfer-encoding upgrade
@@ -44,17 +37,6 @@ _NEVER_BARE: Final = frozenset(
 """Of one connection, or what lets somebody keep an answer."""
 OFF_LOOP: Final = 256 * 1024
 """Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An answer made here, ready to leave."""
-
-    status: int
-    lines: NewLines
-    body: bytes
-    original: bytes = b""  # the decoded page that the plan is of
-    made: Personalised | None = None
 
 
 class Rewriter:
@@ -73,9 +55,9 @@ class Rewriter:
         return policy.response_lane(
             intent.lane,
             status=status,
-            content_type=_joined(lines, b"content-type"),
-            content_encoding=_joined(lines, b"content-encoding"),
-            content_length=_length(lines),
+            content_type=joined(lines, b"content-type"),
+            content_encoding=joined(lines, b"content-encoding"),
+            content_length=content_length(lines),
             decodable=DECODABLE,
         )
 
@@ -91,11 +73,11 @@ class Rewriter:
 
     def _untouched(self, lines: NewLines, intent: Intent, lane: Lane, at: float) -> NewLines:
         active = intent.active
-        if active is not None and (lane.personal or _is_html(lines) or active.set_cookie is not None):
-            return _previewed(lines, active)  # a redirect too carries the preview on to the next page
+        if active is not None and (lane.personal or is_html(lines) or active.set_cookie is not None):
+            return previewed(lines, active)  # a redirect too carries the preview on to the next page
         if lane.personal:
             return respond.personal(lines, changed=False)
-        if intent.book is not None and _is_html(lines):
+        if intent.book is not None and is_html(lines):
             soon = policy.next_change(intent.book, intent.request.path, at)
             if soon is not None:
                 return respond.clamped(lines, soon - at, at)
@@ -103,16 +85,16 @@ class Rewriter:
 
     def _head_only(self, lines: NewLines, intent: Intent) -> NewLines:
         """HEAD of a page that would be rewritten: its lines without what only the body could tell."""
-        lines = _previewed(lines, intent.active) if intent.active else respond.personal(lines, changed=True)
+        lines = previewed(lines, intent.active) if intent.active else respond.personal(lines, changed=True)
         return respond.framed(lines, length=None, coding="")
 
     # ------------------------------------------------------------------ codings on top of each other
 
     def is_stacked(self, lines: NewLines, status: int, method: str) -> bool:
         """A page in more than one coding ("gzip, gzip"): a known mistake of shops that browsers show as rubbish."""
-        if status != 200 or method != "GET" or len(codings_of(lines)) < 2 or not _is_html(lines):
+        if status != 200 or method != "GET" or len(codings_of(lines)) < 2 or not is_html(lines):
             return False
-        return "no-transform" not in (_joined(lines, b"cache-control") or "").lower()
+        return "no-transform" not in (joined(lines, b"cache-control") or "").lower()
 
     async def unstacked(self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail) -> tuple[NewLines, bytes]:
         """The same page in one coding that the visitor takes; as it came where it cannot be undone.  Never raises."""
@@ -127,7 +109,7 @@ class Rewriter:
             return lines, coded
 
     def _unstacked(self, lines: NewLines, coded: bytes, intent: Intent) -> tuple[NewLines, bytes]:
-        coding, leaving = encode(decode(lines, coded, limit=self._limit), _accept_encoding(intent))
+        coding, leaving = encode(decode(lines, coded, limit=self._limit), accept_encoding(intent.request))
         out = respond.recoded(lines)
         return respond.framed(out, length=len(leaving), coding=coding), leaving
 
@@ -157,23 +139,23 @@ class Rewriter:
         except Undecodable as problem:
             trail.lane = Lane(LaneKind.PASS, f"not decoded: {problem}", intent.lane.personal)
             if active is not None and active.explain:
-                return self.explanation(lines, intent, active, trail.lane)
+                return explanation(lines, intent, active, trail.lane)
             return self._as_it_is(lines, coded, intent)
         made = personalise(
             intent.book,
             intent.decision,
             request,
             body,
-            _joined(lines, b"content-type"),
-            csp=_joined(lines, b"content-security-policy"),
+            joined(lines, b"content-type"),
+            csp=joined(lines, b"content-security-policy"),
             distrusted=distrusted,
         )
         trail.placing = made.placing
         if active is not None:
-            return self._preview(lines, body, made, intent, active)
+            return shown(lines, body, made, intent, active)
         if made.body is body:
             return self._as_it_is(lines, coded, intent, made=made, original=body)
-        coding, leaving = encode(made.body, _accept_encoding(intent))
+        coding, leaving = encode(made.body, accept_encoding(intent.request))
         out = respond.personal(lines, changed=True, negotiated=True)
         validator = None
         if respond.had_validator(lines):
@@ -191,67 +173,16 @@ class Rewriter:
         The shop was asked for identity; where it obeyed, the page is compressed on its way like a rewritten one.
         """
         if intent.active is not None:
-            return Page(200, _previewed(lines, intent.active), coded, original, made)
+            return Page(200, previewed(lines, intent.active), coded, original, made)
         if len(codings_of(lines)) > 1 and original:
             out = respond.personal(lines, changed=True, negotiated=True)
-            coding, leaving = encode(original, _accept_encoding(intent))
+            coding, leaving = encode(original, accept_encoding(intent.request))
             return Page(200, respond.framed(out, length=None, coding=coding), leaving, original, made)
-        coding = "" if _joined(lines, b"content-encoding") else accepted(_accept_encoding(intent))
+        coding = "" if joined(lines, b"content-encoding") else accepted(accept_encoding(intent.request))
         if not coding or len(coded) < 256:
             return Page(200, respond.personal(lines, changed=False), coded, original, made)
         out = respond.personal(lines, changed=True, negotiated=True)
         return Page(200, respond.framed(out, length=None, coding=coding), compress(coded, coding), original, made)
-
-    def _preview(self, lines: NewLines, body: bytes, made: Personalised, intent: Intent, active: Active) -> Page:
-        """The page as the previewed visitor gets it, with the bar; or its explanation instead."""
-        if active.explain:
-            return self.explanation(lines, intent, active, intent.lane, body=body, made=made)
-        leaving = with_bar(made, bar(active)) if _takes_ascii(lines, body) else made.body
-        coding, leaving = encode(leaving, _accept_encoding(intent))
-        return Page(200, respond.framed(_previewed(lines, active), length=None, coding=coding), leaving)
-
-    def instead(self, lines: NewLines, intent: Intent, lane: Lane, trail: Trail) -> Page | None:
-        """The explanation of a page that passes, where it is asked for; else None.  Never raises."""
-        if lane.kind is not LaneKind.PASS or intent.active is None or not intent.active.explain or trail.fault:
-            return None
-        try:
-            return self.explanation(lines, intent, intent.active, lane)
-        except Exception:
-            trail.failed(log, "explaining the answer to")
-            return None
-
-    def explanation(
-        self,
-        lines: NewLines,
-        intent: Intent,
-        active: Active,
-        lane: Lane,
-        *,
-        body: bytes | None = None,
-        made: Personalised | None = None,
-    ) -> Page:
-        """Why the previewed visitor gets what they get, as a page in place of the shop's; ``body`` is that page."""
-        assert intent.book is not None
-        request, plan = intent.request, None
-        if body is not None:
-            csp = _joined(lines, b"content-security-policy")
-            plan = survey(intent.book, request, body, _joined(lines, b"content-type"), csp=csp)
-        told = explain(
-            intent.book,
-            active.visitor,
-            request,
-            forced=active.forced,
-            placing=made.placing if made is not None else None,
-            plan=plan,
-            lane=lane,
-            notes=(*active.problems, *((made.note,) if made is not None and made.note else ())),
-        )
-        page = explain_page(told, page=address(active, explain=False), leave_path=LEAVE_PATH, back=address(active))
-        out = [line for line in _previewed(lines, active) if line[0] not in _OF_THE_SHOPS_PAGE]
-        out.append((b"content-type", CONTENT_TYPE.encode()))
-        out.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
-        coding, leaving = encode(page, _accept_encoding(intent))
-        return Page(200, respond.framed(out, length=None, coding=coding), leaving)
 
     def afterwards(self, page: Page, intent: Intent, trail: Trail) -> None:
         """Once the page has left: have a second engine look over what was spliced.  Never raises."""
@@ -282,53 +213,6 @@ def bare(lines: Iterable[tuple[bytes, bytes]], intent: Intent) -> NewLines:
     out.append((b"cache-control", b"private, no-cache" + keep))
     out.append((b"cdn-cache-control", b"no-store"))
     return out
-
-
-def with_bar(made: Personalised, bar: bytes) -> bytes:
-    """The page with the bar at the end of its body, where the plan knows that place, else behind everything.
-
-    HTML puts what follows the end tag of the body into the body (WHATWG HTML, 13.2.6.4.19).
-    """
-    end = made.plan.body_end if made.plan is not None else None
-    splices = made.placing.splices
-    if end is None or made.placing.roundtrips or any(one.start < end < one.end for one in splices):
-        return made.body + bar
-    end += sum(len(one.text) - (one.end - one.start) for one in splices if one.end <= end)
-    return made.body[:end] + bar + made.body[end:]
-
-
-def _previewed(lines: NewLines, active: Active | None) -> NewLines:
-    out = respond.preview(lines)
-    if active is not None and active.set_cookie is not None:
-        out.append((b"set-cookie", active.set_cookie))
-    return out
-
-
-def _takes_ascii(lines: NewLines, body: bytes) -> bool:
-    """ASCII bytes can be put into the page: not where its charset is UTF-16 and the like."""
-    try:
-        charset.detect(_joined(lines, b"content-type"), body)
-    except Unplannable:
-        return False
-    return True
-
-
-def _joined(lines: NewLines, name: bytes) -> str | None:
-    values = [value for key, value in lines if key == name]
-    return b", ".join(values).decode("latin-1") if values else None
-
-
-def _length(lines: NewLines) -> int | None:
-    value = _joined(lines, b"content-length")
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
-
-
-def _is_html(lines: NewLines) -> bool:
-    return (_joined(lines, b"content-type") or "").partition(";")[0].strip().lower() == "text/html"
-
-
-def _accept_encoding(intent: Intent) -> bytes:
-    return b", ".join(value for name, value in intent.request.headers if name == b"accept-encoding")
 
 
 def _conditions(intent: Intent) -> list[bytes]:

@@ -62,12 +62,12 @@ INSIDE = [
     "edgeproxy.respond.etag",
     "edgeproxy.respond.matches",
     "edgeproxy.respond.not_modified",
-    "edgeproxy.rewrite.bar",
-    "edgeproxy.rewrite.with_bar",
-    "edgeproxy.rewrite.survey",
-    "edgeproxy.rewrite.explain",
-    "edgeproxy.rewrite.explain_page",
-    "edgeproxy.rewrite.address",
+    "edgeproxy.previewing.bar",
+    "edgeproxy.previewing.with_bar",
+    "edgeproxy.previewing.survey",
+    "edgeproxy.previewing.explain",
+    "edgeproxy.previewing.explain_page",
+    "edgeproxy.previewing.address",
 ]
 AFTER = [  # once the page is ready to leave, or has left
     "edgeproxy.respond.signed_off",
