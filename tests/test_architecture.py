@@ -26,7 +26,7 @@ FIELD_LIBRARIES = {  # what a pure package may use beside the standard library, 
 
 CORE_NOUNS = ("edgeproxy.core.model", "edgeproxy.core.markup")  # all that html may know of core
 
-SIGNED = re.compile(r"edgeproxy\.core\.(visitor|signing|tokens|preview)$")
+SIGNED = re.compile(r"edgeproxy\.core\.(timestamped|visitor|signing|tokens|preview)$")
 
 # Sockets, files, clocks, dice, logging, processes and concurrency: arguments bring in what these would.
 IMPURE = frozenset(

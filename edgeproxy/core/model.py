@@ -1,7 +1,7 @@
 """The nouns of a decision: what a visitor, a request, a rule and an answer are.
 
 Here: frozen data, nothing that acts.  Not here: bytes of pages (``html.model``), sockets, files, clocks.
-Everybody may import this module; it imports only the standard library.
+Everybody may import this module; it imports only the standard library and the noun ``memory``.
 
 Times are seconds since the epoch (``float``, UTC) unless a name says otherwise; paths are the raw path
 before ``?`` as it came on the wire, one character a byte (latin-1).
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+from edgeproxy.core.memory import Memory
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 """Header lines in wire order, names lower-case, duplicates kept (RFC 9110, 5.2)."""
@@ -26,6 +28,7 @@ class Source(Enum):
 
     NOBODY = "no cookie"  # no cookie at all: stranger
     COOKIE = "cookie"  # a cookie whose signature holds
+    MEMORY = "memory"  # no word of the shop's; what edgeproxy remembers gives a stage (``lifecycle``)
     DISBELIEVED = "disbelieved"  # a cookie that proves nothing: no audience, not even "everyone"
     PREVIEW = "preview"  # swapped in by preview flags, a persona or a command
 
@@ -39,6 +42,8 @@ class Visitor:
     id: str | None
     source: Source
     problems: tuple[str, ...] = ()  # why a cookie was disbelieved or a label dropped, in words
+    memory: Memory | None = None  # of edgeproxy's own; None: every fact of it is unknown
+    unremembered: str = ""  # why there is no memory, in words
 
 
 NOBODY = Visitor(None, (), None, Source.NOBODY)

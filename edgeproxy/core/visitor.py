@@ -10,21 +10,30 @@ base64url of ``{"v":1,"stage":…,"segments":[…],"id":…}``, salt ``edgeproxy
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Final
 
-from cachetools import LRUCache
 from itsdangerous import BadData
-from itsdangerous.encoding import base64_decode, base64_encode
+from itsdangerous.encoding import base64_decode
 
 from edgeproxy.core import cookies, durations
 from edgeproxy.core.model import NOBODY, Source, Visitor
 from edgeproxy.core.signing import BadKey, Keys
+from edgeproxy.core.timestamped import (
+    LONGEST_VALUE,
+    PARTS,
+    Disbelief,
+    Rejected,
+    Verified,
+    closed,
+    doubled,
+    judge_age,
+    opened,
+    shown,
+)
 
 __all__ = [
     "VISITOR_SALT",
@@ -42,27 +51,11 @@ __all__ = [
 ]
 
 VISITOR_SALT: Final = b"edgeproxy.visitor"
-LONGEST_VALUE: Final = 1200  # bytes
 MOST_SEGMENTS: Final = 32
 LONGEST_LABEL: Final = 64  # characters
-SKEW: Final = 60.0  # seconds that the signer's clock may be ahead of ours
 
-_PARTS: Final = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _LABEL: Final = re.compile(r"\w[\w.:+-]{0,63}")  # letters of any script, digits, and . : + - _ inside
 _ID: Final = re.compile(r"[A-Za-z0-9._~:+/=-]{1,64}")  # opaque: no @, no spaces
-
-
-class Disbelief(Enum):
-    """Why a cookie proves nothing: the first word of ``Visitor.problems``, and the label of its counter."""
-
-    DOUBLED = "doubled"
-    OVERSIZED = "oversized"
-    MALFORMED = "malformed"
-    FORGED = "forged"
-    EXPIRED = "expired"
-    FUTURE = "future"
-    VERSION = "version"
-    CONTENT = "content"
 
 
 class NotSignable(ValueError):
@@ -86,47 +79,13 @@ class Signed:
     key: int  # index of the key that signed it, oldest is 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    why: Disbelief
-    words: str
+class VerifiedCookies(Verified[Signed]):
+    """The last visitor cookies that held."""
 
-
-class VerifiedCookies:
-    """The last verified values, least recently used dropped first; one per worker, handed to ``read``.
-
-    Only values that a key of ours signed get in, each in its one spelling and at most 1,200 bytes, so that
-    nobody without a key can fill it.  Another set of keys empties it.
-    """
-
-    __slots__ = ("_keys", "_values", "hits", "misses")
+    __slots__ = ()
 
     def __init__(self, entries: int = 20_000) -> None:
-        self._values: LRUCache[bytes, Signed] = LRUCache(entries)
-        self._keys: Keys | None = None
-        self.hits = 0
-        self.misses = 0
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def verify(self, value: bytes, keys: Keys) -> Signed | Rejected:
-        """As ``verify`` does, remembering what holds."""
-        if keys is not self._keys:
-            if keys != self._keys:
-                self._values.clear()
-            self._keys = keys
-        try:
-            signed = self._values[value]
-        except KeyError:
-            self.misses += 1
-        else:
-            self.hits += 1
-            return signed
-        result = verify(value, keys)
-        if isinstance(result, Signed):
-            self._values[value] = result
-        return result
+        super().__init__(verify, entries)
 
 
 # --------------------------------------------------------------------------- believing
@@ -148,9 +107,7 @@ def read(
     if not found:
         return NOBODY
     if len(found) > 1:
-        # Two of one name is how a sibling host tosses a cookie of its own in: which one is first says nothing.
-        words = f"cookie {settings.name} came {len(found)} times, so neither is believed"
-        return _disbelieved(Rejected(Disbelief.DOUBLED, words))
+        return _disbelieved(doubled(settings.name, len(found)))
     return read_value(found[0], keys, now, settings, cache)
 
 
@@ -180,56 +137,15 @@ def disbelief(visitor: Visitor) -> Disbelief | None:
 
 def verify(value: bytes, keys: Keys) -> Signed | Rejected:
     """Form, signature and content of one value; not its age.  Never raises."""
-    if len(value) > LONGEST_VALUE:
-        return Rejected(Disbelief.OVERSIZED, f"{len(value):,} bytes, and {LONGEST_VALUE:,} are the most")
-    parts = _PARTS.fullmatch(value)
-    if parts is None:
-        return Rejected(Disbelief.MALFORMED, _misshapen(value))
-    payload, stamp, signature = parts.groups()
-    signer = keys.signing(VISITOR_SALT)
-    signed = value[: parts.end(2)]
-    key = signer.which_key(signed, signature)
-    if key is None:
-        if signer.verify_signature(signed, signature):
-            return Rejected(Disbelief.MALFORMED, "its signature is spelled in a second way")
-        maker = "not made by our key" if len(keys) == 1 else f"made by none of our {len(keys)} keys"
-        return Rejected(Disbelief.FORGED, f"its signature was {maker}")
-    try:
-        at = int.from_bytes(base64_decode(stamp), "big")
-        content = json.loads(base64_decode(payload).decode())
-    except (BadData, ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        return Rejected(Disbelief.CONTENT, "signed by us, but its first part is not base64url of JSON in UTF-8")
-    visitor = _content(content)
-    return visitor if isinstance(visitor, Rejected) else Signed(visitor, at, key)
-
-
-def judge_age(at: int, now: float, max_age: float) -> Rejected | None:
-    """Whether something signed ``at`` may be believed at ``now``: not from the future (bar a minute), not too old."""
-    if at > now + SKEW:  # first: an absurdly large integer compares, but does not subtract
-        ahead = durations.words(min(at, 10**12) - now)
-        return Rejected(Disbelief.FUTURE, f"signed {ahead} in the future: whose clock is wrong?")
-    if now - at > max_age:
-        return Rejected(
-            Disbelief.EXPIRED, f"signed {durations.words(now - at)} ago, believed for {durations.words(max_age)}"
-        )
-    return None
+    seen = opened(value, keys, VISITOR_SALT)
+    if isinstance(seen, Rejected):
+        return seen
+    visitor = _content(seen.content)
+    return visitor if isinstance(visitor, Rejected) else Signed(visitor, seen.at, seen.key)
 
 
 def _disbelieved(rejected: Rejected) -> Visitor:
     return Visitor(None, (), None, Source.DISBELIEVED, (f"{rejected.why.value}: {rejected.words}",))
-
-
-def _misshapen(value: bytes) -> str:
-    if not value:
-        return "it is empty"
-    if value[:1] == b'"':
-        return "it is in quotes; send the bare value"
-    count = value.count(b".") + 1
-    if count != 3:
-        return f"{count} part{'s' if count > 1 else ''} between dots, wanted 3"
-    if b"" in value.split(b"."):
-        return "one of its three parts is empty"
-    return "a character other than A-Z a-z 0-9 _ - in one of its parts"
 
 
 def _content(content: object) -> Visitor | Rejected:
@@ -242,22 +158,22 @@ def _content(content: object) -> Visitor | Rejected:
         return Rejected(Disbelief.CONTENT, "its JSON is not an object")
     version = content.get("v")
     if type(version) is not int or version != 1:  # True is no version
-        return Rejected(Disbelief.VERSION, f'"v" is {_shown(version)}, and only 1 is known')
+        return Rejected(Disbelief.VERSION, f'"v" is {shown(version)}, and only 1 is known')
     stage, segments, ident = content.get("stage"), content.get("segments"), content.get("id")
     if not (stage is None or isinstance(stage, str)):
-        return Rejected(Disbelief.CONTENT, f'"stage" is {_shown(stage)}, wanted a string')
+        return Rejected(Disbelief.CONTENT, f'"stage" is {shown(stage)}, wanted a string')
     if not (segments is None or (isinstance(segments, list) and all(isinstance(one, str) for one in segments))):
-        return Rejected(Disbelief.CONTENT, f'"segments" is {_shown(segments)}, wanted a list of strings')
+        return Rejected(Disbelief.CONTENT, f'"segments" is {shown(segments)}, wanted a list of strings')
     if not (ident is None or isinstance(ident, str)):
-        return Rejected(Disbelief.CONTENT, f'"id" is {_shown(ident)}, wanted a string')
+        return Rejected(Disbelief.CONTENT, f'"id" is {shown(ident)}, wanted a string')
     problems: list[str] = []
     if stage is not None and not _LABEL.fullmatch(stage):
-        problems.append(f"stage {_shown(stage)} is dropped: not a label")
+        problems.append(f"stage {shown(stage)} is dropped: not a label")
         stage = None
     kept: list[str] = []
     for segment in dict.fromkeys(segments or ()):
         if not _LABEL.fullmatch(segment):
-            problems.append(f"segment {_shown(segment)} is dropped: not a label")
+            problems.append(f"segment {shown(segment)} is dropped: not a label")
         elif len(kept) == MOST_SEGMENTS:
             problems.append(f"more than {MOST_SEGMENTS} segments: the rest is dropped")
             break
@@ -267,15 +183,6 @@ def _content(content: object) -> Visitor | Rejected:
         problems.append("the id is dropped: it must be opaque, at most 64 of A-Z a-z 0-9 . _ ~ : + / = -")
         ident = None
     return Visitor(stage, tuple(kept), ident, Source.COOKIE, tuple(problems))
-
-
-def _shown(value: object, limit: int = 40) -> str:
-    """A hostile or mistaken value as short ASCII JSON."""
-    try:
-        text = json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        text = type(value).__name__
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 # --------------------------------------------------------------------------- signing and explaining
@@ -302,11 +209,10 @@ def sign(
         raise NotSignable(visitor.words)
     if visitor.problems:
         raise NotSignable("; ".join(visitor.problems))
-    payload = base64_encode(json.dumps(content, separators=(",", ":")).encode())
-    value = keys.signing(salt).sign_at(payload, now)
+    value = closed(content, keys, salt, now)
     if len(value) > LONGEST_VALUE:
         raise NotSignable(f"the value would have {len(value):,} bytes, and {LONGEST_VALUE:,} are the most")
-    return value.decode("ascii")
+    return value
 
 
 def explain_value(
@@ -322,7 +228,7 @@ def explain_value(
     result = verify(value, keys)
     late = judge_age(result.at, now, settings.max_age) if isinstance(result, Signed) else result
     lines = ["believed" if late is None else f"disbelieved  {late.why.value}: {late.words}"]
-    parts = _PARTS.fullmatch(value)
+    parts = PARTS.fullmatch(value)
     if parts is None or len(value) > LONGEST_VALUE:
         return tuple(lines)
     if isinstance(result, Signed):
