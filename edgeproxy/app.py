@@ -24,6 +24,7 @@ from edgeproxy.console.admin import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.journal import Journal
 from edgeproxy.origin import Limits, ShopAddresses, ShopTransport, Tolerance, tls_context
+from edgeproxy.plans import Plans
 from edgeproxy.proxy import Books, EdgeProxy
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
@@ -111,7 +112,7 @@ def build_app(
         transport=transport,
         clock=clock,
         journal=journal,
-        rewriter=Rewriter(settings, verification=verification),
+        rewriter=Rewriter(settings, verification=verification, plans=_plans(settings, journal)),
     )
     checks = None
     if settings.origin_health and isinstance(transport, ShopAddresses):
@@ -119,6 +120,14 @@ def build_app(
             transport.watch, settings.origin_health.encode(), _asks(settings), settings.limits.origin_health_seconds
         )
     return Parts(proxy, build_admin(settings, journal, books), journal, books, source, transport, checks)
+
+
+def _plans(settings: Settings, journal: Journal) -> Plans:
+    counters = journal.counters
+    found = counters.counter("edgeproxy_plans_total", "Pages whose plan was kept, or made anew", "how")
+    plans = Plans(settings.limits.plans_bytes, count=found.add)
+    counters.gauge("edgeproxy_plans_bytes", "Memory that kept plans take, about", lambda: {(): plans.size})
+    return plans
 
 
 def _shop(settings: Settings, journal: Journal) -> ShopAddresses:

@@ -20,6 +20,7 @@ zstd and br serve those who do not take it or rank it lower.
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
@@ -31,12 +32,26 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["CODINGS", "Undecodable", "accepted", "codings_of", "compress", "decode", "encode"]
+__all__ = [
+    "BEST",
+    "CODINGS",
+    "SMALLEST",
+    "Undecodable",
+    "accepted",
+    "best",
+    "codings_of",
+    "compress",
+    "decode",
+    "encode",
+]
 
 Lines = Iterable[tuple[bytes, bytes]]
 
 CODINGS = ("gzip", "zstd", "br")
 """What we can make, the one to take first where the visitor does not care first."""
+
+BEST = ("br", "zstd", "gzip")
+"""The same for what is kept and sent to many, where the smallest wins: it is made once (``best``)."""
 
 SMALLEST = 256
 """Bytes below which compression is not worth its header."""
@@ -242,3 +257,15 @@ def encode(body: bytes, accept_encoding: bytes | None) -> tuple[str, bytes]:
         return "", body
     coding = accepted(accept_encoding)
     return (coding, compress(body, coding)) if coding else ("", body)
+
+
+def best(body: bytes, coding: str) -> bytes:
+    """``body`` as small as is worth it for what is kept; the same bytes for the same body."""
+    if coding == "br":
+        return bytes(brotli.compress(body, quality=6))
+    if coding == "zstd":
+        return zstd.compress(body, 12)
+    if coding == "gzip":
+        deflater = zlib.compressobj(9, zlib.DEFLATED, 31)
+        return deflater.compress(body) + deflater.flush()
+    raise ValueError(f"no such coding: {coding!r}")

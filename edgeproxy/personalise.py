@@ -21,6 +21,7 @@ from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.html.render import render
 from edgeproxy.html.roundtrip import roundtrip
 from edgeproxy.html.verb import Verb
+from edgeproxy.plans import Planner
 
 _EMPTY: Final = PagePlan(Charset("utf-8", "utf-8", 0, "default"), {}, None, None, None, None)
 
@@ -45,11 +46,13 @@ def personalise(
     *,
     csp: str | None = None,
     distrusted: frozenset[str] = frozenset(),
+    planner: Planner = plan_page,
 ) -> Personalised:
     """Make the edits that ``decision`` comes to on ``body``.
 
     ``content_type`` and ``csp`` are the response's headers (several Content-Security-Policy lines joined by ", ");
-    ``distrusted`` are slots of this page that failed verification: they stay the shop's own.
+    ``distrusted`` are slots of this page that failed verification: they stay the shop's own.  ``planner`` finds the
+    slots (``plans`` has some that remember).
     """
     if not any(experience.edits for experience in decision.fitting):
         return Personalised(body, Placing((), (), {}, {}), None, None)
@@ -59,7 +62,7 @@ def personalise(
     charset: Charset | None = None
     try:
         charset = charsets.detect(content_type, body)
-        page = plan_page(body, charset, slots, children=children_of(decision.fitting), csp=csp)
+        page = planner(body, charset, slots, children=children_of(decision.fitting), csp=csp)
     except Unplannable as why:
         return Personalised(body, nothing(decision, str(why)), None, charset, str(why))
     if distrusted:

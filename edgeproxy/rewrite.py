@@ -20,6 +20,7 @@ from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
 from edgeproxy.personalise import Personalised, personalise
+from edgeproxy.plans import Plans
 from edgeproxy.previewing import explanation, previewed, shown
 from edgeproxy.respond import NewLines
 from edgeproxy.settings import Settings
@@ -42,8 +43,9 @@ OFF_LOOP: Final = 256 * 1024
 class Rewriter:
     """Rewrites pages by the settings of one listener; holds no request."""
 
-    def __init__(self, settings: Settings, *, verification: Verification) -> None:
+    def __init__(self, settings: Settings, *, verification: Verification, plans: Plans) -> None:
         self._limit = settings.limits.page_bytes
+        self._plans = plans
         self._verification = verification
 
     # ------------------------------------------------------------------ lanes and lines
@@ -149,6 +151,7 @@ class Rewriter:
             joined(lines, b"content-type"),
             csp=joined(lines, b"content-security-policy"),
             distrusted=distrusted,
+            planner=self._plans.on(request.path),
         )
         trail.placing = made.placing
         if active is not None:

@@ -12,7 +12,7 @@ combined.  One member, always: Chromium shows only the first of several.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Final, NamedTuple
 
 from isal import isal_zlib
@@ -67,7 +67,7 @@ class Seams:
         self._pieces: dict[tuple[int, int], Piece] = {}
         self.size = 0  # bytes of all pieces
 
-    def member(self, body: bytes, splices: Sequence[Splice], texts: dict[bytes, Piece]) -> bytes | None:
+    def member(self, body: bytes, splices: Sequence[Splice], texts: MutableMapping[bytes, Piece]) -> bytes | None:
         """``body`` with ``splices`` made, as one gzip member; None where it is cut at too many places.
 
         ``body`` is the same each time; ``splices`` are sorted and disjoint.  ``texts`` holds the pieces of inserted

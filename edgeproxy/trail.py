@@ -7,7 +7,9 @@ written and counted of it (``journal``).  Made by ``proxy`` for each request, ha
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edgeproxy.core.model import Decision, Lane, Outcome, PageRequest, RuleBook
 from edgeproxy.core.preview import Active, Exchange
@@ -39,6 +41,18 @@ class Intent:
         return destination is None or destination.strip().lower() in {"document", "iframe"}
 
 
+class Tally(NamedTuple):
+    """What a placing came to, as it is logged and counted."""
+
+    applied: tuple[str, ...]  # experiences that changed the page
+    outcomes: Mapping[str, int]  # what became of the edits
+    failed: tuple[tuple[str, str], ...]  # slots that stayed the shop's own, and why
+
+    @classmethod
+    def of(cls, placing: Placing | None) -> Tally:
+        return cls(_applied(placing), _outcomes(placing), _failed(placing))
+
+
 @dataclass(slots=True)
 class Trail:
     """Notes of one request; seconds by the monotonic clock but for ``at`` (epoch)."""
@@ -54,6 +68,7 @@ class Trail:
     intent: Intent | None = None
     lane: Lane | None = None
     placing: Placing | None = None
+    tally: Tally | None = None  # of the placing, where it was kept instead of made
     shop_seconds: float = 0.0  # waiting for the shop
     edge_seconds: float = 0.0  # our own work until the head left
     status: int = 0
@@ -86,6 +101,7 @@ class Trail:
         if lane is not None and kind == "pass":
             kind = lane.kind.value
         decision = intent.decision if intent is not None else None
+        tally = self.tally or Tally.of(self.placing)
         return Served(
             at=self.at,
             method=self.method,
@@ -101,9 +117,9 @@ class Trail:
             request_id=self.request_id,
             client=self.client,
             source=decision.visitor.source.value if decision is not None else "",
-            applied=_applied(self.placing),
-            outcomes=_outcomes(self.placing),
-            failed=_failed(self.placing),
+            applied=tally.applied,
+            outcomes=tally.outcomes,
+            failed=tally.failed,
             preview=intent is not None and intent.preview is not None,
             problem=self.problem,
             fault=self.fault,

@@ -40,6 +40,9 @@ class Limits:
     page_bytes: int = _limit(
         2 * 1024**2, "size", "bytes of an HTML page that is rewritten; a longer one passes as it is"
     )
+    plans_bytes: int = _limit(
+        16 * 1024**2, "size", "memory for where slots are in pages that come again, in each worker (0: none)"
+    )
     origin_connect_seconds: float = _limit(2, "seconds", "time to a connection with the shop")
     origin_answer_seconds: float = _limit(60, "seconds", "time to the shop's answer where it is no page (a payment)")
     origin_idle_seconds: float = _limit(60, "seconds", "longest silence inside an answer that streams")
