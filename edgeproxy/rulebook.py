@@ -38,6 +38,7 @@ QUIET_MS: Final = 60  # a save is complete when nothing more came for so long
 LONGEST_WAIT_MS: Final = 400  # … or when so much time has passed: it is live within a second
 
 _SUFFIXES: Final = (".toml", ".html")
+_MANNERS: Final = Path(__file__).with_name("manners")
 
 Callback = Callable[[RuleBook | None, tuple[Problem, ...]], Awaitable[None] | None]
 """Told what came of each change: the new book, or None when the folder has a mistake (the old book stays)."""
@@ -111,6 +112,7 @@ def judge(contents: Contents, *, markup: Markup | None = None, now: float | None
         folder=contents.name,
         now=time.time() if now is None else now,
         unread=contents.unread,
+        words=_words(),
     )
 
 
@@ -120,6 +122,12 @@ def load(folder: Path, *, markup: Markup | None = None, now: float | None = None
     ``now`` (seconds; the clock's, when left out) lets schedules that are over be told.
     """
     return judge(read(folder), markup=markup, now=now)
+
+
+@cache
+def _words() -> Mapping[str, bytes]:
+    """The word lists of the lint of manners that come with edgeproxy, by language."""
+    return {path.stem: path.read_bytes() for path in sorted(_MANNERS.glob("*.toml"))}
 
 
 @cache

@@ -13,6 +13,7 @@ import pytest
 
 from edgeproxy.cli import build_parser
 from edgeproxy.core.conditions import CONDITIONS
+from edgeproxy.core.manners import KINDS
 from edgeproxy.core.model import Source
 from edgeproxy.core.query import FLAGS
 from edgeproxy.core.rulefile import parse
@@ -57,6 +58,10 @@ def test_every_condition_is_told_where_it_may_stand() -> None:
     places = {"visitor": "audience", "request": "`when`", "either": "both"}
     told = {name: cells[0] for name, cells in rows("| condition | where | holds when |").items()}
     assert told == {name: places[kind.about] for name, kind in CONDITIONS.items()}
+
+
+def test_every_kind_of_manners_is_told() -> None:
+    assert list(rows("| kind | such as |")) == list(KINDS)
 
 
 def test_every_preview_flag_is_told() -> None:
@@ -110,6 +115,7 @@ def test_the_examples_together_are_a_rules_folder() -> None:
         "slots.toml",
         "audiences.toml",
         "personas.toml",
+        "manners.toml",
         "experiences/calm-start.toml",
         "tests/calm-start.toml",
     }

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from edgeproxy.core import lint
+from edgeproxy.core import lint, manners
 from edgeproxy.core.audiences import named
+from edgeproxy.core.manners import Manners
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.model import (
     Audience,
@@ -29,6 +30,7 @@ from edgeproxy.core.model import (
     Where,
 )
 from edgeproxy.core.rules import audiences, edits, experiences, fragments, personas, shop, slots, tests
+from edgeproxy.core.rules import manners as listened
 from edgeproxy.core.rules.fields import NAME, name_is_good
 from edgeproxy.core.rules.sheet import Sheet, sheet
 from edgeproxy.core.words import meant
@@ -59,14 +61,16 @@ def parse(
     folder: str = "rules",
     now: float | None = None,
     unread: Mapping[str, str] | None = None,
+    words: Mapping[str, bytes] | None = None,
 ) -> Parsed:
     """Read a whole rules folder.
 
     ``files`` are names relative to the folder ("shop.toml", "experiences/x.toml") and their bytes; recorded pages
     (tests/pages/) are no rules and left out.  ``folder`` is how the folder is called in places.  ``now`` (seconds)
     lets schedules that are over be told.  ``unread`` are files that are there and cannot be read, and why.
+    ``words`` are the word lists that come with edgeproxy, by language; without any, fragments are not listened to.
     """
-    reading = _Reading(files, markup, f"{folder}/" if folder else "", unread or {}, now)
+    reading = _Reading(files, markup, f"{folder}/" if folder else "", unread or {}, now, words or {})
     book = reading.book()
     problems = tuple(sorted(set(reading.problems), key=lambda one: (one.where, one.severity.value, one.what)))
     return Parsed(None if book is None else replace(book, warnings=problems), problems)
@@ -85,13 +89,20 @@ class _Reading:
     """One pass over a folder, in the order in which files are read against one another."""
 
     def __init__(
-        self, files: Mapping[str, bytes], markup: Markup, prefix: str, unread: Mapping[str, str], now: float | None
+        self,
+        files: Mapping[str, bytes],
+        markup: Markup,
+        prefix: str,
+        unread: Mapping[str, str],
+        now: float | None,
+        words: Mapping[str, bytes],
     ) -> None:
         self.files = {name: data for name, data in files.items() if not name.startswith(tests.PAGES)}
         self.markup = markup
         self.prefix = prefix
         self.unread = unread
         self.now = now
+        self.words = words
         self.used = lint.Used(set(), set(), set())
         self.problems = [Problem(Where(prefix + name), why) for name, why in sorted(unread.items())]
 
@@ -112,6 +123,7 @@ class _Reading:
         known_personas = self.tables(personas.FILE, lambda one: personas.read(one, top.labels))
         promised = self.tests(tests.Bench(top.labels, top.zone, known_slots, list(read), known_personas))
         self.used.fragments.update(shelf.used)
+        heard = self.manners(top)
         if top.shop is None or any(one.severity is Severity.MISTAKE for one in self.problems):
             return None
         found = [read[name] for name in order]
@@ -128,6 +140,8 @@ class _Reading:
             facts=_facts(_whole(known_audiences), tried),
         )
         self.problems.extend(lint.warnings(book, self.used, shelf.files, shelf.folder, self.markup))
+        if heard is not None:
+            self.problems.extend(manners.warnings(book, heard))
         return book
 
     @property
@@ -139,7 +153,7 @@ class _Reading:
 
     def strangers(self) -> None:
         """Files that are none of those that rules are made of."""
-        tops = (shop.FILE, slots.FILE, audiences.FILE, personas.FILE)
+        tops = (shop.FILE, slots.FILE, audiences.FILE, personas.FILE, listened.FILE)
         homes = {".toml": (experiences.FOLDER, tests.FOLDER), ".html": (fragments.FOLDER,)}
         for name in sorted(self.files):
             here = homes.get(name[name.rfind(".") :], ())
@@ -160,6 +174,11 @@ class _Reading:
             return {}
         sheet = self.sheet(name)
         return None if sheet is None else read(sheet)
+
+    def manners(self, top: shop.ReadShop) -> Manners | None:
+        lists = listened.shipped(self.words, self.problems)
+        sheet = self.sheet(listened.FILE)
+        return None if sheet is None and listened.FILE in self.there else listened.read(sheet, lists, top.labels)
 
     def shelf(self) -> fragments.Library:
         folder = fragments.FOLDER

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from edgeproxy.core.conditions import kinds
 from edgeproxy.core.conditions.registry import About
 from edgeproxy.core.markup import Markup
-from edgeproxy.core.rules import audiences, edits, experiences, personas, shop, slots, tests
+from edgeproxy.core.rules import audiences, edits, experiences, manners, personas, shop, slots, tests
 from edgeproxy.core.rules.fields import NAME_SCHEMA, Field
 
 Schema = dict[str, object]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-KINDS: tuple[str, ...] = ("shop", "slots", "audiences", "experience", "personas", "tests")
+KINDS: tuple[str, ...] = ("shop", "slots", "audiences", "experience", "personas", "tests", "manners")
 """What ``edgeproxy schema KIND`` takes."""
 
 
@@ -71,6 +71,7 @@ _FILES: Mapping[str, Callable[[], Schema]] = {
     "experience": lambda: table(experiences.FIELDS),
     "personas": lambda: _named(table(personas.FIELDS)),
     "tests": lambda: table(tests.FILE_FIELDS),
+    "manners": lambda: table(manners.FIELDS),
 }
 
 
@@ -82,6 +83,7 @@ def _parts(markup: Markup) -> dict[str, object]:
         "edit": _edit(markup),
         "visitor": table(personas.VISITOR_FIELDS),
         "test": table(tests.FIELDS),
+        "manners-words": table(manners.WORD_FIELDS),
     }
 
 
