@@ -18,6 +18,7 @@ from edgeproxy.answer import Page
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
+from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
 from edgeproxy.personalise import Personalised, personalise
 from edgeproxy.plans import Plans
@@ -151,7 +152,7 @@ class Rewriter:
             joined(lines, b"content-type"),
             csp=joined(lines, b"content-security-policy"),
             distrusted=distrusted,
-            planner=self._plans.on(request.path),
+            planner=self._plans.on(request.path) if active is None else plan_page,  # a preview is counted nowhere
         )
         trail.placing = made.placing
         if active is not None:
