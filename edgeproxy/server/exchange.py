@@ -49,6 +49,7 @@ _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connecti
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 _CONTROLS: Final = bytes(n for n in range(32) if n not in (9, 10, 13)) + b"\x7f"
 _BODYLESS: Final = frozenset({204, 205, 304})
+_JOINED: Final = 16 * 1024  # bytes up to which one copy is cheaper than several buffers
 _REMEMBERED: Final = 4096  # header names that need no second look
 
 App = Callable[[Any, Any, Any], Any]
@@ -84,6 +85,7 @@ class Exchange(RequestResponseCycle):
         self._dismissed = False
         self._bodyless = False  # the answer has none, whatever the app sends (RFC 9112, 6.3)
         self._left: int | None = None  # bytes that Content-Length still promises; None: no promise
+        self._head = b""  # of the answer, until there is some body to go with it or the loop has turned
 
     # ------------------------------------------------------------------ the app's run
 
@@ -130,6 +132,7 @@ class Exchange(RequestResponseCycle):
         """Break the connection off, so that nobody takes what was sent for the whole answer."""
         if self.response_complete or self.disconnected:
             return
+        self._write()  # a head alone says that there was an answer: no browser asks again
         self.disconnected = True
         if self.until_close or self.tunnel:
             # A plain close would be the end of a whole body: only a reset says that it is not (RFC 9112, 9.6).
@@ -205,10 +208,13 @@ class Exchange(RequestResponseCycle):
             raise InvalidAnswer("a control character in a header")
         self.response_started = True
         self.waiting_for_100_continue = False
-        self._write(head)
+        self._head = head
         if switches:
+            self._write()
             self.tunnel = True
             self.protocol.hand_over()
+        else:
+            self.protocol.loop.call_soon(self._write)
 
     def _write_bytes(self, data: bytes, more: bool) -> None:
         self._write(data)
@@ -255,9 +261,7 @@ class Exchange(RequestResponseCycle):
             pass
         elif self.chunked_encoding:
             if body:
-                self._write(
-                    b"%x\r\n%b\r\n" % (len(body), body) if more else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-                )
+                self._write(b"%x\r\n" % len(body), body, b"\r\n" if more else b"\r\n0\r\n\r\n")
             elif not more:
                 self._write(b"0\r\n\r\n")
         elif self.until_close:
@@ -270,6 +274,7 @@ class Exchange(RequestResponseCycle):
         if not more:
             if self._left:
                 raise InvalidAnswer("a body shorter than its Content-Length")
+            self._write()
             self.response_complete = True
             self.message_event.set()
             self.on_response()
@@ -283,7 +288,16 @@ class Exchange(RequestResponseCycle):
         if links and self.scope["http_version"] == "1.1":
             self._write(hints)
 
-    def _write(self, data: bytes) -> None:
-        if data:
-            self.protocol.written += len(data)
-            self.transport.write(data)
+    def _write(self, *pieces: bytes) -> None:
+        """Write what belongs together in one go: the head with the first of the body, a chunk with its framing."""
+        head, self._head = self._head, b""
+        if head:
+            pieces = (head, *pieces)
+        size = sum(map(len, pieces))
+        if not size or self.disconnected:
+            return
+        self.protocol.written += size
+        if size <= _JOINED:
+            self.transport.write(b"".join(pieces))
+        else:
+            self.transport.writelines(pieces)

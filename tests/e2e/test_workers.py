@@ -196,6 +196,7 @@ def test_a_supervisor_holds_nothing_that_only_workers_use_and_no_key_is_to_be_se
                 said = Path(f"/proc/{worker}/{place}").read_bytes()
                 assert b"tests-sign-with" not in said
                 assert b"EDGEPROXY" not in said
+            assert b"MALLOC_TRIM_THRESHOLD_=" in said  # what a page took is kept for the next one
         assert workers_of(client, proxy) == "2 of 2 workers"
         for _ in range(20):
             assert client.get(proxy.base + "/").status_code == 200

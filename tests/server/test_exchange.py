@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -222,6 +223,47 @@ def test_early_hints_come_before_the_head_and_only_to_http_1_1() -> None:
     )
     assert b"103" not in run(test(request(version="1.0"), [b"</a.css>"]))
     assert run(test(request(), [b"</a.css>\r\nset-cookie: evil=1"])) == b"fault"
+
+
+@pytest.mark.parametrize(
+    ("lines", "bodies", "writes"),
+    [
+        ([(b"content-length", b"3")], [b"one"], 1),  # head and body
+        ([(b"content-length", b"90000")], [b"x" * 90_000], 1),
+        ([], [b"one", b"two"], 2),  # a chunk goes with its framing
+        ([], [], 1),
+    ],
+)
+def test_what_belongs_together_is_written_in_one_go(
+    lines: list[tuple[bytes, bytes]], bodies: list[bytes], writes: int
+) -> None:
+    async def test() -> int:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": lines})
+            for body in bodies[:-1]:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": "http.response.body", "body": bodies[-1] if bodies else b""})
+
+        connection = pipe(app, Noted().guard())
+        [answer] = answers(await connection.say(request()))
+        assert (answer.complete, answer.body) == (True, b"".join(bodies))
+        return connection.writes
+
+    assert run(test()) == writes
+
+
+def test_a_head_without_a_body_yet_does_not_wait_for_one() -> None:
+    async def test() -> bytes:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await asyncio.Event().wait()
+
+        connection = pipe(app, Noted().guard())
+        out = await connection.say(request())
+        connection.leave()
+        return out
+
+    assert run(test()).endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ class Pipe(asyncio.Transport):
         self.protocol = protocol
         self.loop = asyncio.get_running_loop()
         self.out = bytearray()  # everything that left
+        self.writes = 0  # how often something was given to the system
         self.ended = False  # our side was closed after it
         self.closed = False
         self.aborted = False
@@ -122,6 +123,7 @@ class Pipe(asyncio.Transport):
         assert not self.ended, "bytes after the end"
         if not self.closed:
             self.out += data
+            self.writes += 1
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         self.write(b"".join(list_of_data))
