@@ -55,7 +55,7 @@ def test_every_verb_of_the_rules_is_told() -> None:
 
 
 def test_every_condition_is_told_where_it_may_stand() -> None:
-    places = {"visitor": "audience", "request": "`when`", "either": "both"}
+    places = {"visitor": "audience", "memory": "audience, lifecycle", "request": "`when`", "either": "both"}
     told = {name: cells[0] for name, cells in rows("| condition | where | holds when |").items()}
     assert told == {name: places[kind.about] for name, kind in CONDITIONS.items()}
 

@@ -15,6 +15,7 @@ from hashlib import sha256
 
 from edgeproxy.core import schedule
 from edgeproxy.core.audiences import BUILT_IN
+from edgeproxy.core.lifecycle import staged
 from edgeproxy.core.model import (
     Decision,
     Experience,
@@ -71,7 +72,7 @@ def decide(
     ``when``, schedule, share and ``enabled`` say; but never where ``never``, its ``on`` or the shop's own kill switch
     keep it away.  ``reasons`` fills ``steps``, one for each experience.
     """
-    facts = Facts(known(book, visitor), request, book.shop)
+    facts = Facts(known(book, staged(book, visitor, request.at)), request, book.shop)
     judge = _Judge(book, facts, reasons)
     fitting: list[Experience] = []
     steps: list[Step] = []

@@ -12,6 +12,7 @@ Moments are whole minutes since the epoch, days are whole days since the epoch (
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -24,6 +25,11 @@ MOST_TIMES: Final = 12  # exposures of one of them: the largest number that a ca
 MOST: Final = 999  # visits, page views and orders are not counted further
 
 ORDER: Final = "order"
+SIGNED_IN: Final = "signed-in"
+SIGNED_OUT: Final = "signed-out"
+
+CODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+"""What events and categories of orders are called, in rules and in ``Edge-Event``."""
 
 
 class Preference(Enum):
@@ -101,6 +107,11 @@ class Memory:
         others = tuple(one for one in self.shown if one[0] != code)
         shown = sorted(((code, times), *others), key=lambda one: one[1][0], reverse=True)
         return replace(self, shown=tuple(shown[:MOST_SHOWN]))
+
+
+def begun(at: float, ident: str = "") -> Memory:
+    """The memory of somebody who is here for the first time at ``at`` (seconds): this visit, and nothing else."""
+    return Memory(id=ident, first_day=day_of(at), active=minute_of(at), visits=1)
 
 
 def minute_of(at: float) -> int:

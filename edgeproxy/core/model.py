@@ -264,6 +264,55 @@ class Persona:
     where: Where
 
 
+class ConsentForm(Enum):
+    """How a shop's consent cookie says what was consented to (``core.consent`` reads each)."""
+
+    VALUE = "value"  # the whole value matches a pattern
+    TCF = "tcf"  # IAB Transparency and Consent Framework, version 2
+    COOKIEBOT = "cookiebot"
+    ONETRUST = "onetrust"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Where the visitor's consent stands, and what of it is needed to remember them ([consent] in shop.toml)."""
+
+    needed: bool  # False: the shop declares that none is
+    cookie: str = ""
+    form: ConsentForm = ConsentForm.VALUE
+    wanted: tuple[str, ...] = ()  # patterns (any of them), or purposes, categories, groups (all of them)
+
+
+@dataclass(frozen=True, slots=True)
+class LifeStage:
+    """One way into a lifecycle stage ([[stage]] in lifecycle.toml)."""
+
+    name: str
+    test: Condition | None  # None: where everybody begins
+    says: str
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What moves a visitor from stage to stage, and what counts as an event (lifecycle.toml)."""
+
+    stages: tuple[LifeStage, ...]  # the last one whose lines hold is the visitor's
+    events: Mapping[str, Paths]  # event → pages of the shop that say, by a 2xx, that it happened
+    categories: tuple[str, ...] | None  # that orders may name; None: any
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What of a visitor has to be remembered, so that the rules of a book can look at it."""
+
+    page_views: int  # are counted up to here; 0: not at all
+    events: frozenset[str]  # whose moment some rule asks for
+    conditions: tuple[Condition, ...]  # every single condition about memory: their answers are all that a key needs
+    where: Where  # the first rule that asks
+
+
 @dataclass(frozen=True, slots=True)
 class Shop:
     """What holds for the whole shop (shop.toml)."""
@@ -276,6 +325,7 @@ class Shop:
     enabled: bool
     language: str  # of our own error pages and notices: "en", "sv", "de"
     where: Where
+    consent: Consent | None = None  # None: nothing is said, so none is needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +357,8 @@ class RuleBook:
     tests: tuple[RuleTest, ...]
     warnings: tuple[Problem, ...]
     facts: frozenset[str] = field(default_factory=frozenset)  # every fact that any rule looks at
+    lifecycle: Lifecycle | None = None
+    recall: Recall | None = None  # None: no rule looks at memory, so nothing is remembered
 
 
 # --------------------------------------------------------------------------- what was decided

@@ -29,7 +29,8 @@ from edgeproxy.core.model import (
     Severity,
     Where,
 )
-from edgeproxy.core.rules import audiences, edits, experiences, fragments, personas, shop, slots, tests
+from edgeproxy.core.recall import recall
+from edgeproxy.core.rules import audiences, edits, experiences, fragments, lifecycle, personas, shop, slots, tests
 from edgeproxy.core.rules import manners as listened
 from edgeproxy.core.rules.fields import NAME, name_is_good
 from edgeproxy.core.rules.sheet import Sheet, sheet
@@ -113,8 +114,11 @@ class _Reading:
         if shop.FILE not in self.there:
             self.mistake(shop.FILE, "is missing", "every rules folder has one; `edgeproxy init` makes a start")
         top = shop.UNREAD if sheet is None else shop.read(sheet)
+        life = self.sheet(lifecycle.FILE)
+        labels = top.labels if life is None else replace(top.labels, categories=lifecycle.categories(life))
+        stages = None if life is None else lifecycle.read(life, top.labels)
         known_slots = self.tables(slots.FILE, lambda one: slots.read(one, self.markup))
-        known_audiences = self.tables(audiences.FILE, lambda one: audiences.read(one, top.labels))
+        known_audiences = self.tables(audiences.FILE, lambda one: audiences.read(one, labels))
         shelf = self.shelf()
         above = [field.name for field in experiences.FIELDS]
         desk = edits.Desk(known_slots, shelf, top.labels, self.markup, self.used.slots, above)
@@ -138,6 +142,8 @@ class _Reading:
             tests=promised,
             warnings=(),
             facts=_facts(_whole(known_audiences), tried),
+            lifecycle=stages,
+            recall=recall(stages, _whole(known_audiences), tried),
         )
         self.problems.extend(lint.warnings(book, self.used, shelf.files, shelf.folder, self.markup))
         if heard is not None:
@@ -153,7 +159,7 @@ class _Reading:
 
     def strangers(self) -> None:
         """Files that are none of those that rules are made of."""
-        tops = (shop.FILE, slots.FILE, audiences.FILE, personas.FILE, listened.FILE)
+        tops = (shop.FILE, slots.FILE, audiences.FILE, lifecycle.FILE, personas.FILE, listened.FILE)
         homes = {".toml": (experiences.FOLDER, tests.FOLDER), ".html": (fragments.FOLDER,)}
         for name in sorted(self.files):
             here = homes.get(name[name.rfind(".") :], ())

@@ -12,14 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from edgeproxy.core.conditions import kinds
 from edgeproxy.core.conditions.registry import About
 from edgeproxy.core.markup import Markup
-from edgeproxy.core.rules import audiences, edits, experiences, manners, personas, shop, slots, tests
+from edgeproxy.core.rules import (
+    audiences,
+    consent,
+    edits,
+    experiences,
+    lifecycle,
+    manners,
+    personas,
+    shop,
+    slots,
+    tests,
+)
 from edgeproxy.core.rules.fields import NAME_SCHEMA, Field
 
 Schema = dict[str, object]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-KINDS: tuple[str, ...] = ("shop", "slots", "audiences", "experience", "personas", "tests", "manners")
+KINDS: tuple[str, ...] = ("shop", "slots", "audiences", "lifecycle", "experience", "personas", "tests", "manners")
 """What ``edgeproxy schema KIND`` takes."""
 
 
@@ -68,6 +79,7 @@ _FILES: Mapping[str, Callable[[], Schema]] = {
     "shop": lambda: table(shop.FIELDS),
     "slots": lambda: _named(table(slots.FIELDS)),
     "audiences": lambda: _named(_audience()),
+    "lifecycle": lambda: table(lifecycle.FIELDS),
     "experience": lambda: table(experiences.FIELDS),
     "personas": lambda: _named(table(personas.FIELDS)),
     "tests": lambda: table(tests.FILE_FIELDS),
@@ -79,7 +91,10 @@ def _parts(markup: Markup) -> dict[str, object]:
     """What several tables share, and what is nested in them."""
     return {
         "conditions-visitor": {**table((), _conditions("visitor")), "minProperties": 1},
+        "conditions-memory": {**table((), _conditions("memory")), "minProperties": 1},
         "conditions-request": {**table((), _conditions("request")), "minProperties": 1},
+        "consent": table(consent.FIELDS),
+        "lifestage": table(lifecycle.STAGE_FIELDS, _conditions("memory")),
         "edit": _edit(markup),
         "visitor": table(personas.VISITOR_FIELDS),
         "test": table(tests.FIELDS),

@@ -19,6 +19,7 @@ from typing import Final
 
 from edgeproxy.core import cookies, durations
 from edgeproxy.core.memory import (
+    CODE,
     MINUTES_A_DAY,
     MOST,
     MOST_CATEGORIES,
@@ -54,8 +55,6 @@ MIGRATIONS: Final[Mapping[int, Callable[[Content], Content]]] = {}
 """Version → what makes its JSON that of the next version; every version below ``VERSION`` has a row."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{0,32}")
-CODE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
-"""What events and categories are called."""
 _SHOWN_CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _FURTHEST: Final = 10**8  # minutes since the epoch: the year 2160
 

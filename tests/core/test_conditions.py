@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,23 @@ from hypothesis import strategies as st
 
 from edgeproxy.core import audiences
 from edgeproxy.core.conditions import CONDITIONS, Every, Labels, Not, condition, kinds, table
+from edgeproxy.core.memory import Memory, Preference, day_of, minute_of
 from edgeproxy.core.model import Condition, Facts, PageRequest, Problem, Reasons, Shop, Source, Visitor, Where
 from edgeproxy.core.rules.sheet import Sheet, Spot
 from edgeproxy.core.toml import Places
 
 CASES = tomllib.loads((Path(__file__).parents[1] / "cases" / "conditions.toml").read_text())["case"]
 LABELS = Labels(("new", "exploring", "loyal"), ("outdoor", "city", "staff"))
+NOW = 1_780_315_200.0  # 2026-06-01 12:00:00 UTC
 SHOP = Shop(
     "UTC", ("new", "exploring", "loyal"), ("outdoor", "city", "staff"), None, None, True, "en", Where("shop.toml")
 )
+
+
+REMEMBERED = {
+    "visits", "page_views", "orders", "csat", "nps", "first_visit", "last_visit", "last_order", "came_back_after",
+    "bought", "signed_in", "prefers",
+}  # fmt: skip
 
 
 def spot() -> Spot:
@@ -40,6 +48,25 @@ def read(case: Mapping[str, Any]) -> Condition:
     return made
 
 
+def memory(said: Mapping[str, Any]) -> Memory:
+    """Days and minutes are told as so many before NOW."""
+    day, minute = day_of(NOW), minute_of(NOW)
+    return Memory(
+        first_day=day - said.get("first_day", 0),
+        active=minute,
+        visits=said.get("visits", 1),
+        away=said.get("away"),
+        page_views=said.get("page_views", 0),
+        orders=said.get("orders", 0),
+        signed_in=said.get("signed_in", False),
+        events=(("order", minute - said["last_order"]),) if "last_order" in said else (),
+        bought=tuple((code, day) for code in said.get("bought", ())),
+        prefers=Preference(said["prefers"]) if "prefers" in said else None,
+        csat=said.get("csat"),
+        nps=said.get("nps"),
+    )
+
+
 def facts(case: Mapping[str, Any]) -> Facts:
     source = {"valid": Source.COOKIE, "none": Source.NOBODY, "disbelieved": Source.DISBELIEVED}[
         case.get("cookie", "valid")
@@ -47,8 +74,11 @@ def facts(case: Mapping[str, Any]) -> Facts:
     visitor = Visitor(
         case.get("visitor", {}).get("stage"), tuple(case.get("visitor", {}).get("segments", ())), None, source
     )
+    if "memory" in case:
+        visitor = replace(visitor, memory=memory(case["memory"]))
+    visitor = replace(visitor, unremembered=case.get("unremembered", ""))
     headers = tuple((name.encode(), text.encode()) for name, text in case.get("headers", {}).items())
-    request = PageRequest("GET", "https", "shop.example", "/", case.get("query", ""), headers, 0.0, case.get("country"))
+    request = PageRequest("GET", "https", "shop.example", "/", case.get("query", ""), headers, NOW, case.get("country"))
     return Facts(visitor, request, SHOP)
 
 
@@ -72,6 +102,18 @@ def test_conditions(case: Mapping[str, Any]) -> None:
         ("came_from", "google.com", {"came_from"}),
         ("language", "sv", {"language"}),
         ("country", "SE", {"country"}),
+        ("visits", {"at_least": 3}, {"visits at least 3"}),
+        ("page_views", {"at_least": 3, "at_most": 5}, {"page_views at least 3 and at most 5"}),
+        ("orders", {"at_most": 0}, {"orders at most 0"}),
+        ("csat", {"at_most": 2}, {"csat at most 2"}),
+        ("nps", {"at_least": 9}, {"nps at least 9"}),
+        ("first_visit", {"within": "7 days"}, {"first_visit within 7 days"}),
+        ("last_visit", {"before": "7 days"}, {"last_visit more than 7 days ago"}),
+        ("last_order", {"within": "2 hours"}, {"last_order within 2 hours"}),
+        ("came_back_after", "30 days", {"came_back_after 30 days"}),
+        ("bought", ["phones", "cases"], {"bought phones or cases"}),
+        ("signed_in", True, {"signed_in"}),
+        ("prefers", "simple", {"prefers"}),
     ],
 )
 def test_every_condition_names_the_facts_that_it_looks_at(key: str, value: object, names: set[str]) -> None:
@@ -83,13 +125,14 @@ def test_every_condition_names_the_facts_that_it_looks_at(key: str, value: objec
 
 def test_no_condition_is_left_out_above() -> None:
     assert set(CONDITIONS) == {
-        "stage", "segment", "all_segments", "not", "device", "query", "came_from", "language", "country",
+        "stage", "segment", "all_segments", "not", "device", "query", "came_from", "language", "country", *REMEMBERED,
     }  # fmt: skip
     assert all(kind.help and kind.schema("request") for kind in CONDITIONS.values())
 
 
 def test_audiences_look_at_the_visitor_and_when_at_the_request() -> None:
-    assert set(kinds("visitor")) == {"stage", "segment", "all_segments", "not"}
+    assert set(kinds("visitor")) == {"stage", "segment", "all_segments", "not", *REMEMBERED}
+    assert set(kinds("memory")) == {"not", *REMEMBERED}
     assert set(kinds("request")) == {"device", "query", "came_from", "language", "country", "not"}
 
 

@@ -1,13 +1,13 @@
 """The registry of conditions, and tables of them.
 
 Here: what a condition's class offers, how one enters the registry, and how a table of them is read, with ``not``.
-Not here: the conditions themselves (``visitor``, ``request`` beside this module).
+Not here: the conditions themselves (``visitor``, ``memory``, ``request`` beside this module).
 The rule parser, the JSON Schema and the help read the registry; ``decide`` asks ``holds``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeVar
 
@@ -15,16 +15,18 @@ from edgeproxy.core.model import Condition, Facts, Reasons
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.words import meant
 
-About = Literal["visitor", "request", "either"]
-"""Where a condition may stand: in an audience ("visitor"), in an experience's ``when`` ("request"), in both."""
+About = Literal["visitor", "memory", "request", "either"]
+"""Where a condition may stand: in an audience ("visitor"), there and in lifecycle.toml ("memory"), in an experience's
+``when`` ("request"), everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The labels that rules may name (shop.toml); None where shop.toml could not tell them: nothing is checked then."""
+    """The labels that rules may name; None where the files could not tell them: nothing is checked then."""
 
-    stages: tuple[str, ...] | None
+    stages: tuple[str, ...] | None  # of shop.toml
     segments: tuple[str, ...] | None
+    categories: tuple[str, ...] | None = None  # of lifecycle.toml, where it lists any
 
 
 class Kind(Protocol):
@@ -58,8 +60,9 @@ def condition(kind: _K) -> _K:
 
 
 def kinds(about: About) -> dict[str, type[Kind]]:
-    """The conditions that may stand in a table that is about the visitor, or about the request."""
-    return {key: kind for key, kind in CONDITIONS.items() if kind.about in {about, "either"}}
+    """The conditions that may stand in a table that is about the visitor, their memory, or the request."""
+    fit = {about, "either"} | ({"memory"} if about == "visitor" else set())
+    return {key: kind for key, kind in CONDITIONS.items() if kind.about in fit}
 
 
 # --------------------------------------------------------------------------- tables: every line, and its opposite
@@ -92,12 +95,23 @@ class Every:
         return frozenset().union(*(line.facts() for line in self.lines))
 
 
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """The single conditions inside one, however deep."""
+    if isinstance(condition, Every):
+        for line in condition.lines:
+            yield from leaves(line)
+    elif isinstance(condition, Not):
+        yield from leaves(condition.inner)
+    else:
+        yield condition
+
+
 def table(value: object, spot: Spot, labels: Labels, about: About, beside: Iterable[str] = ()) -> Every | None:
     """A table of conditions; None after every mistake was told.
 
     ``beside`` are keys that may stand in the same table and are read by the caller ("says").
     """
-    example = 'stage = "new"' if about == "visitor" else 'device = "mobile"'
+    example = _EXAMPLES[about]
     if not isinstance(value, Mapping):
         spot.tell(f"{spot.name} wants a table of conditions", f"such as {{ {example} }}")
         return None
@@ -107,7 +121,7 @@ def table(value: object, spot: Spot, labels: Labels, about: About, beside: Itera
         if key in known:
             lines.append(known[key].parse(one, spot.at(key), labels, about))
         elif key not in beside:
-            spot.at(key).tell_key(f'unknown key "{key}"', _elsewhere(key) or meant(key, [*known, *beside]))
+            spot.at(key).tell_key(f'unknown key "{key}"', _elsewhere(key, about) or meant(key, [*known, *beside]))
             lines.append(None)
     if not lines:
         name = "" if spot.name == spot.subject else f"{spot.name} "
@@ -117,10 +131,20 @@ def table(value: object, spot: Spot, labels: Labels, about: About, beside: Itera
     return Every(good) if len(good) == len(lines) else None
 
 
-def _elsewhere(key: str) -> str:
+_EXAMPLES: Mapping[About, str] = {
+    "visitor": 'stage = "new"',
+    "memory": "visits = { at_least = 2 }",
+    "request": 'device = "mobile"',
+    "either": 'stage = "new"',
+}
+
+
+def _elsewhere(key: str, about: About) -> str:
     if key not in CONDITIONS:
         return ""
-    if CONDITIONS[key].about == "visitor":
+    if CONDITIONS[key].about != "request":
+        if about == "memory":
+            return "a lifecycle looks only at what is remembered: visits, page_views, orders, last_order…"
         return "that is about the visitor: it belongs in an audience"
     return "that is about the request: it belongs in an experience, as when = { … }"
 

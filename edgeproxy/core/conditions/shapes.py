@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgeproxy.core.memory import CODE
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.words import both, meant
 
@@ -42,3 +43,18 @@ def labels(value: object, spot: Spot, known: tuple[str, ...] | None, noun: str) 
             place = spot.at(index) if isinstance(value, list) else spot
             place.tell(f'unknown {noun} "{one}"', meant(one, known) or named)
     return values if set(values) <= set(known) else None
+
+
+def codes(value: object, spot: Spot, known: tuple[str, ...] | None, noun: str) -> tuple[str, ...] | None:
+    """``strings`` that are codes, and that lifecycle.toml names where it names any; ``noun`` is "category"."""
+    values = strings(value, spot)
+    good = True
+    for index, one in enumerate(values or ()):
+        place = spot.at(index) if isinstance(value, list) else spot
+        if not CODE.fullmatch(one):
+            place.tell(f'"{one}" cannot be the name of a {noun}', "small letters, digits, - and _, at most 24")
+            good = False
+        elif known is not None and one not in known:
+            place.tell(f'unknown {noun} "{one}"', meant(one, known) or f"lifecycle.toml names {both(known)}")
+            good = False
+    return values if good else None

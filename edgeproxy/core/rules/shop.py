@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from edgeproxy.core.conditions import Labels
-from edgeproxy.core.model import Shop, Where
+from edgeproxy.core.model import Consent, Shop, Where
+from edgeproxy.core.rules import consent
 from edgeproxy.core.rules.fields import Field, Row, flag, names, paths, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
 from edgeproxy.core.schedule import MomentError, zone
@@ -51,6 +52,9 @@ ORDER = names("order", "experiences; for one slot, the first that fits wins")
 NEVER = paths("never", "pages that nobody ever edits", may_be_none=True)
 ENABLED = flag("enabled", "false: everything is the shop's own page, at once")
 LANGUAGE = word("language", "of our own error pages and notices", ("en", "sv", "de"))
+CONSENT: Field[Consent] = Field(
+    "consent", "which cookie says whether a visitor may be remembered", {"$ref": "#/$defs/consent"}, consent.read
+)
 
 FIELDS: tuple[Field[object], ...] = (
     FORMAT,
@@ -62,6 +66,7 @@ FIELDS: tuple[Field[object], ...] = (
     NEVER,
     ENABLED,
     LANGUAGE,
+    CONSENT,
 )
 
 
@@ -108,6 +113,7 @@ def read(sheet: Sheet) -> ReadShop:
         enabled=True if enabled is None else enabled,
         language=row.get(LANGUAGE) or "en",
         where=Where(sheet.name),
+        consent=row.get(CONSENT),
     )
     order = row.get(ORDER) if ORDER.name in sheet.values else ()
     return ReadShop(shop if row.good else None, timezone, Labels(stages, segments), order, row.at(ORDER))
