@@ -6,6 +6,7 @@ The map of the code, in the order in which a request meets it::
     proxy.py     EdgeProxy: the path of one request, top to bottom
     core/        PURE decisions: visitor, preview, audiences, decide, explain, rule files
     html/        PURE bytes: locate, plan, place, render, verify
+    sharing.py   what many may get, before a visitor's own question;  pages/: the page cache that keeps it
     origin.py    the shop behind us
     rulebook.py  rules/ on disk → RuleBook; watched; a good book replaces the old one whole
     journal.py   one served request = one record → access log, counters

@@ -46,6 +46,7 @@ class Served(NamedTuple):
     problem: str = ""
     fault: bool = False  # something of ours failed
     cut: bool = False  # the answer was broken off
+    cache: str = ""  # what the page cache came to: "hit", "stale", "confirmed", "miss", "pass", "bypass", "failed"
 
 
 def as_text(served: Served, *, short: bool = True) -> str:
@@ -59,6 +60,8 @@ def as_text(served: Served, *, short: bool = True) -> str:
         served.lane,
         f"{served.total_ms:.1f}ms",
     ]
+    if served.cache not in ("", "bypass", "pass"):
+        parts.append(f"cache={served.cache}")
     if served.origin_ms:
         parts.append(f"shop={served.origin_ms:.1f}ms")
     if served.edge_ms:

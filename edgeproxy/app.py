@@ -24,8 +24,12 @@ from edgeproxy.console.admin import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.journal import Journal
 from edgeproxy.origin import Limits, ShopAddresses, ShopTransport, Tolerance, tls_context
+from edgeproxy.pages import PageCache
+from edgeproxy.pages.cache import Keeping
+from edgeproxy.pages.counts import Counts
 from edgeproxy.plans import Plans
 from edgeproxy.proxy import Books, EdgeProxy
+from edgeproxy.respond import Origin, passed
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
 from edgeproxy.settings import Settings
@@ -45,6 +49,7 @@ class Parts:
     source: RuleBookSource | None  # the folder behind ``books``, when it is one
     transport: httpx.AsyncBaseTransport
     checks: Callable[[], Coroutine[None, None, None]] | None = None  # of the shop's addresses, for ever
+    cache: PageCache | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -61,6 +66,8 @@ class Parts:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            if self.cache is not None:
+                await self.cache.close()
             await self.transport.aclose()
 
     def _changed(self, book: RuleBook | None, problems: tuple[Problem, ...]) -> None:
@@ -84,14 +91,15 @@ def build_app(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
+    ticks: Callable[[], float] = time.monotonic,
     books: Books | None = None,
     log_to: TextIO | None = None,
 ) -> Parts:
     """Wire a proxy.
 
     ``transport`` reaches the shop (left out: over the network, at ``settings.origin``); ``clock`` gives seconds since
-    the epoch; ``books`` holds the live rule book (left out: ``settings.rules``, read now and watched while running);
-    ``log_to`` takes the access log (left out: standard output).
+    the epoch, ``ticks`` seconds that never go back; ``books`` holds the live rule book (left out: ``settings.rules``,
+    read now and watched while running); ``log_to`` takes the access log (left out: standard output).
     """
     source = None
     if books is None:
@@ -106,6 +114,7 @@ def build_app(
         executor=ThreadPoolExecutor(1, thread_name_prefix="verification"),
         failed=journal.distrusted,
     )
+    cache = _cache(settings, journal, transport, clock, ticks) if settings.limits.cache_bytes else None
     proxy = EdgeProxy(
         settings,
         books=books,
@@ -113,13 +122,35 @@ def build_app(
         clock=clock,
         journal=journal,
         rewriter=Rewriter(settings, verification=verification, plans=_plans(settings, journal)),
+        cache=cache,
     )
     checks = None
     if settings.origin_health and isinstance(transport, ShopAddresses):
         checks = partial(
             transport.watch, settings.origin_health.encode(), _asks(settings), settings.limits.origin_health_seconds
         )
-    return Parts(proxy, build_admin(settings, journal, books), journal, books, source, transport, checks)
+    return Parts(proxy, build_admin(settings, journal, books), journal, books, source, transport, checks, cache)
+
+
+def _cache(
+    settings: Settings,
+    journal: Journal,
+    transport: httpx.AsyncBaseTransport,
+    clock: Callable[[], float],
+    ticks: Callable[[], float],
+) -> PageCache:
+    limits = settings.limits
+    origin = Origin.of(*settings.origins)
+    return PageCache(
+        Keeping(limits.cache_bytes, limits.page_bytes, limits.cache_file_bytes, settings.deadline),
+        ask=transport.handle_async_request,
+        origin=httpx.URL(settings.origin),
+        passed=lambda lines, scheme, host: passed(lines, origin, scheme.encode(), host),
+        clock=clock,
+        ticks=ticks,
+        counts=Counts(journal.counters),
+        country_header=settings.country_header,
+    )
 
 
 def _plans(settings: Settings, journal: Journal) -> Plans:

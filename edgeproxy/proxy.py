@@ -6,6 +6,7 @@ headers (``sanitise``, ``respond``), decisions (``core``), a page's bytes (``per
 
     guard     sanitise, cut our flags                     fails closed: 400, 405, 421, a fault of ours too
     intend    visitor, preview, decide, lane              fails open: the shop's page, untouched
+    share     the page cache, where many may get it       fails open: the visitor's own question
     ask       the shop                                    502, 503, 504
     answer    PASS: streamed · PRIVATE: rewritten         fails open: its page, untouched; a break is a visible break
 
@@ -34,12 +35,14 @@ from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Pages, leave, own
+from edgeproxy.pages import PageCache
 from edgeproxy.previewing import instead
 from edgeproxy.relay import Relay, disbelief
 from edgeproxy.respond import NewLines, Origin
-from edgeproxy.rewrite import Rewriter, bare
+from edgeproxy.rewrite import OUR_FAULT, Rewriter, bare
 from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser, new_request_id
 from edgeproxy.settings import Settings
+from edgeproxy.sharing import Sharing
 from edgeproxy.trail import Intent, Trail
 from edgeproxy.values import is_loopback
 
@@ -49,7 +52,6 @@ log = logging.getLogger("edgeproxy.proxy")
 
 _NOTHING = httpx.ByteStream(b"")
 _NO_RULES = Lane(LaneKind.PASS, "no rules are live")
-_OUR_FAULT = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
 _UPGRADE = "another protocol is asked for (Upgrade)"
 _PAGES: Final[Pages] = {preview.LEAVE_PATH: {"POST": leave}}
 
@@ -87,6 +89,7 @@ class EdgeProxy:
         clock: Callable[[], float],
         journal: Journal,
         rewriter: Rewriter,
+        cache: PageCache | None = None,
         pages: Pages = _PAGES,
     ) -> None:
         self._pages = pages
@@ -96,6 +99,7 @@ class EdgeProxy:
         self._clock = clock
         self._journal = journal
         self._rewriter = rewriter
+        self._sharing = Sharing(settings, cache, rewriter, signed=self._signed) if cache is not None else None
         self._sanitiser = Sanitiser.of(settings)
         self._verified = VerifiedCookies()
         self._cookie = settings.cookie
@@ -189,7 +193,7 @@ class EdgeProxy:
             lines = _for_shop(checked.lines, intent)
         except Exception:
             trail.failed(log, "deciding")
-            intent = Intent(_OUR_FAULT, request)
+            intent = Intent(OUR_FAULT, request)
             lines = _unconditional(checked.lines, request.method)
         trail.intent = intent
         if isinstance(intent.preview, preview.Exchange):
@@ -250,10 +254,12 @@ class EdgeProxy:
         answer: Answer,
     ) -> None:
         head = checked.head
+        if self._sharing is not None and await self._shared(self._sharing, checked, intent, trail, answer):
+            return
         has_body = head.chunked or bool(head.length)
         extensions: dict[str, Any] = {"target": checked.target}
-        if head.method in {"GET", "HEAD"}:
-            extensions["deadline"] = self._settings.deadline
+        if head.method in {"GET", "HEAD"}:  # what a shared question took is part of it
+            extensions["deadline"] = max(self._settings.deadline - trail.shop_seconds, 1.0)
         if head.upgrade:
             extensions["upgrade"] = self._settings.upgrade == "relay"
             if not extensions["upgrade"]:
@@ -269,7 +275,7 @@ class EdgeProxy:
         try:
             response = await self._transport.handle_async_request(request)
         except ShopError as error:
-            trail.shop_seconds = perf_counter() - asked
+            trail.shop_seconds += perf_counter() - asked
             trail.problem = f"shop: {error}"
             await self._error(_status_of(error), trail, answer)
             return
@@ -280,13 +286,15 @@ class EdgeProxy:
         except VisitorLeft:
             trail.problem = "the visitor left"
             raise CutShort from None
-        trail.shop_seconds = perf_counter() - asked
+        trail.shop_seconds += perf_counter() - asked
         try:
             if response.status_code == 101:
                 await self._switch(head, response, receive, trail, answer)
                 return
             if extensions.get("upgrade"):
                 self._relay.ends.add("declined")
+            if self._sharing is not None:
+                self._sharing.passing(head, checked.target, response, trail)
             await self._answer(response, intent, trail, answer)
         except ShopError as error:
             trail.problem = f"shop: {error}"
@@ -295,6 +303,17 @@ class EdgeProxy:
             await self._error(_status_of(error), trail, answer)
         finally:
             await response.aclose()
+
+    async def _shared(self, sharing: Sharing, checked: _Checked, intent: Intent, trail: Trail, answer: Answer) -> bool:
+        """Whether what many may get was the answer; else the visitor's own question goes to the shop."""
+        try:
+            return await sharing.answered(checked.head, checked.target, checked.lines, intent, trail, answer)
+        except ShopError as error:
+            trail.problem = f"shop: {error}"
+            if answer.started:
+                raise CutShort from None
+            await self._error(_status_of(error), trail, answer)
+            return True
 
     async def _switch(
         self, head: Forwardable, response: httpx.Response, receive: Receive, trail: Trail, answer: Answer
@@ -358,7 +377,7 @@ class EdgeProxy:
             trail.lane = self._rewriter.confirm(intent, response.status_code, lines)
         except Exception:
             trail.failed(log, "reading the shop's head for")
-            lines, trail.lane = bare(response.headers.raw, intent), _OUR_FAULT
+            lines, trail.lane = bare(response.headers.raw, intent), OUR_FAULT
         return lines, trail.lane
 
     async def _stream(
@@ -385,7 +404,12 @@ class EdgeProxy:
     def _signed(self, lines: RawHeaders | list[tuple[bytes, bytes]], trail: Trail) -> list[tuple[bytes, bytes]]:
         trail.edge_seconds = perf_counter() - trail.began - trail.shop_seconds
         try:
-            return respond.signed_off(lines, edge=trail.edge_seconds, shop=trail.shop_seconds, via=self._via)
+            return respond.signed_off(
+                lines,
+                edge=trail.edge_seconds,
+                shop=None if trail.cache in {"hit", "stale"} else trail.shop_seconds,
+                via=self._via,
+            )
         except Exception:
             trail.failed(log, "signing off")
             return list(lines)

@@ -20,6 +20,7 @@ from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
 from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
+from edgeproxy.pages.model import StoredPage
 from edgeproxy.personalise import Personalised, personalise
 from edgeproxy.plans import Plans
 from edgeproxy.previewing import explanation, previewed, shown
@@ -37,6 +38,7 @@ _NEVER_BARE: Final = frozenset(
     x-accel-expires""".split()
 )
 """Of one connection, or what lets somebody keep an answer."""
+OUR_FAULT: Final = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
 OFF_LOOP: Final = 256 * 1024
 """Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
 
@@ -130,6 +132,10 @@ class Rewriter:
             trail.failed(log, "rewriting the answer to")
             trail.placing = None
             return Page(200, bare(lines, intent), body)
+
+    async def shared(self, kept: StoredPage, intent: Intent, trail: Trail) -> Page:
+        """A kept page as this visitor gets it.  Never raises."""
+        return await self.rewrite(list(kept.lines), kept.body, intent, trail)
 
     def _rewritten(
         self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail, distrusted: frozenset[str]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edgeproxy.core.model import Decision, Lane, Outcome, PageRequest, RuleBook
 from edgeproxy.core.preview import Active, Exchange
+from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.html.model import PlaceOutcome, Placing
 from edgeproxy.journal import Served
 from edgeproxy.origin import ShopError
@@ -78,6 +79,9 @@ class Trail:
     fault: bool = False  # ours
     cut: bool = False  # the answer was broken off
     own: bool = False  # an address of ours
+    cache: str = ""  # what the page cache came to: "hit", "stale", "confirmed", "miss", "pass", "bypass", "failed"
+    why_not_shared: str = ""  # for "pass" and "bypass"
+    shared: SharedRequest | None = field(default=None, repr=False)
     why_incomplete: str = ""  # why a page that was to be rewritten passes
     broken: ShopError | None = field(default=None, repr=False)  # the break that must follow what was read
 
@@ -124,6 +128,7 @@ class Trail:
             problem=self.problem,
             fault=self.fault,
             cut=self.cut,
+            cache=self.cache,
         )
 
 

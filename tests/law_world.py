@@ -98,6 +98,9 @@ def world() -> World:
 
 
 def ask(asked: World, target: str | bytes = "/", **how: Any) -> Got:
+    """Ask a proxy that has kept nothing so far."""
+    assert asked.parts.cache is not None
+    asked.parts.cache.clear()
     return asyncio.run(asked.ask(target, **how))
 
 

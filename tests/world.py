@@ -182,6 +182,7 @@ class World:
     rules: Mapping[str, str] | None = field(default_factory=lambda: RULES)
     settings: Mapping[str, Any] = field(default_factory=dict)
     now: float = NOON
+    ticks: float | None = None  # by the clock that never goes back; None: as ``now``
     log: StringIO = field(default_factory=StringIO)
 
     def __post_init__(self) -> None:
@@ -191,6 +192,7 @@ class World:
             Settings(**{**given, **self.settings}),
             transport=self.shop,
             clock=lambda: self.now,
+            ticks=lambda: self.now if self.ticks is None else self.ticks,
             books=self.books,
             log_to=self.log,
         )

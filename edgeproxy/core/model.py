@@ -328,6 +328,36 @@ class Shop:
     consent: Consent | None = None  # None: nothing is said, so none is needed
 
 
+class Names(Protocol):
+    """A set of names, some with stars (``core.cacherules``)."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The names as written."""
+
+    def __contains__(self, name: str, /) -> bool:
+        """Is it one of them?"""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRule:
+    """One ``[[cache]]`` of shop.toml: what the operator knows of these pages and the shop does not say.
+
+    Two rules are equal when they say the same of the pages that they share, whatever else they name: a page that was
+    stored under one may be used under the other.
+    """
+
+    on: Paths = field(compare=False)
+    fresh: float  # seconds; 0: these pages are never stored
+    stale: float  # seconds beyond, while the page is asked for anew behind it
+    stale_if_error: float  # seconds beyond, while the shop fails
+    ignore_query: Names  # keys that are no part of the address
+    ignore_cookies: Names  # cookies that the page does not depend on
+    bypass_cookies: Names  # a visitor who has one gets a page of their own
+    strip_set_cookie: Names  # cookies that the stored page need not set
+    where: Where = field(compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class RuleTest:
     """One ``[[test]]`` of rules/tests/*.toml."""
@@ -359,6 +389,7 @@ class RuleBook:
     facts: frozenset[str] = field(default_factory=frozenset)  # every fact that any rule looks at
     lifecycle: Lifecycle | None = None
     recall: Recall | None = None  # None: no rule looks at memory, so nothing is remembered
+    cache: tuple[CacheRule, ...] = ()  # in the order in which they are tried
 
 
 # --------------------------------------------------------------------------- what was decided

@@ -43,6 +43,10 @@ class Limits:
     plans_bytes: int = _limit(
         16 * 1024**2, "size", "memory for where slots are in pages that come again, in each worker (0: none)"
     )
+    cache_bytes: int = _limit(
+        64 * 1024**2, "size", "memory for pages and files of the shop that many may get, in each worker (0: none)"
+    )
+    cache_file_bytes: int = _limit(2 * 1024**2, "size", "bytes of a kept answer that is no HTML page")
     origin_connect_seconds: float = _limit(2, "seconds", "time to a connection with the shop")
     origin_answer_seconds: float = _limit(60, "seconds", "time to the shop's answer where it is no page (a payment)")
     origin_idle_seconds: float = _limit(60, "seconds", "longest silence inside an answer that streams")

@@ -1,0 +1,197 @@
+"""The part of a request's path that the page cache takes: what many may get, before this visitor's own question.
+
+Here: asking the cache, answering with what it has, telling it what passes by.  Not here: what may be kept and for
+whom (``pages``, ``core.sharing``, ``core.storing``), edits (``rewrite``).  Called by ``proxy`` between the decision
+and the shop; where it does not answer, the request goes on as the visitor sent it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from time import perf_counter
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from edgeproxy.answer import Answer
+from edgeproxy.core.model import Lane, LaneKind
+from edgeproxy.core.sharing import NotShared, SharedRequest, shared
+from edgeproxy.errors import CutShort
+from edgeproxy.lines import is_html
+from edgeproxy.origin import ShopError
+from edgeproxy.pages import Filling, Found, PageCache, Unshared
+from edgeproxy.pages.serving import not_modified, part
+from edgeproxy.respond import NewLines
+from edgeproxy.respond import not_modified as without_body
+from edgeproxy.rewrite import OUR_FAULT, Rewriter, bare
+from edgeproxy.sanitise import Forwardable
+from edgeproxy.settings import Settings
+from edgeproxy.trail import Intent, Trail
+
+__all__ = ["Sharing"]
+
+log = logging.getLogger("edgeproxy.sharing")
+
+Signed = Callable[[NewLines, Trail], NewLines]
+
+
+class Sharing:
+    """Of one listener; ``signed`` adds to an answer's lines what every answer gets."""
+
+    def __init__(self, settings: Settings, cache: PageCache, rewriter: Rewriter, *, signed: Signed) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._rewriter = rewriter
+        self._signed = signed
+        self._country_header = (settings.country_header or "").encode()
+
+    # ------------------------------------------------------------------ before the shop is asked
+
+    def judge(self, head: Forwardable, target: bytes, lines: NewLines, intent: Intent) -> SharedRequest | NotShared:
+        """The shared form of this request, or why it has none."""
+        if intent.preview is not None:
+            return NotShared("a preview is never stored")
+        if head.upgrade or head.chunked or head.length:
+            return NotShared("it has a body, or asks for another protocol")
+        return shared(
+            intent.book,
+            intent.request,
+            lines,
+            target=target,
+            cookie=self._settings.cookie_name,
+            country_header=self._country_header,
+            identity=intent.lane.personal,
+        )
+
+    async def answered(
+        self, head: Forwardable, target: bytes, lines: NewLines, intent: Intent, trail: Trail, answer: Answer
+    ) -> bool:
+        """Answer with what is shared; False where the visitor's own question has to go to the shop.
+
+        Raises ShopError where the shop failed everybody who waited.
+        """
+        if trail.fault:  # ours: the shop's own page, as the visitor asked for it
+            return False
+        began = perf_counter()
+        try:
+            wanted = self.judge(head, target, lines, intent)
+            if isinstance(wanted, NotShared):
+                trail.cache, trail.why_not_shared = "bypass", wanted.why
+                return False
+            alone = head.method != "GET" or any(name == b"range" for name, _ in lines)
+            outcome = await self._cache.get(wanted, fill=not alone)
+        except ShopError:
+            trail.cache = "failed"
+            raise
+        except Exception:
+            trail.failed(log, "looking for a shared answer to")
+            return False
+        trail.shared = wanted
+        if isinstance(outcome, Unshared):
+            trail.cache, trail.why_not_shared = "pass", outcome.why
+            if outcome.asked:
+                trail.shop_seconds += perf_counter() - began
+            return False
+        if isinstance(outcome, Filling):
+            trail.cache = "miss"
+            trail.shop_seconds += perf_counter() - began
+            await self._fill(outcome, intent, trail, answer)
+            return True
+        trail.cache = outcome.how
+        if outcome.how in {"miss", "confirmed"}:
+            trail.shop_seconds += perf_counter() - began
+        await self._found(outcome, lines, intent, trail, answer)
+        return True
+
+    # ------------------------------------------------------------------ what is answered
+
+    async def _found(self, found: Found, asked: NewLines, intent: Intent, trail: Trail, answer: Answer) -> None:
+        kept = found.page
+        lines = list(kept.lines)
+        try:
+            lane = self._rewriter.confirm(intent, kept.status, lines)
+        except Exception:
+            trail.failed(log, "reading the kept head for")
+            trail.lane = OUR_FAULT
+            await answer.whole(kept.status, self._signed(bare(lines, intent), trail), kept.body)
+            return
+        if lane.kind is LaneKind.PRIVATE or (lane.personal and kept.status == 200 and is_html(lines)):
+            if lane.kind is LaneKind.PRIVATE:
+                lane = Lane(LaneKind.SHARED, lane.why, lane.personal)
+            trail.lane = lane
+            page = await self._rewriter.shared(kept, intent, trail)
+            await answer.whole(page.status, self._signed(page.lines, trail), page.body)
+            self._rewriter.afterwards(page, intent, trail)
+            return
+        trail.lane = lane
+        leaving = self._rewriter.untouched(lines, intent, lane, trail)
+        age = self._cache.age(kept)
+        leaving = [*(line for line in leaving if line[0] != b"age"), (b"age", b"%d" % age)]
+        if kept.status == 200 and not_modified(asked, kept.lines, trail.at):
+            await answer.whole(304, self._signed(without_body(leaving), trail), b"")
+            return
+        wanted = part(asked, kept.lines, len(kept.body), trail.at) if kept.status == 200 else None
+        if wanted is None or intent.request.method != "GET":
+            await answer.whole(kept.status, self._signed(leaving, trail), kept.body)
+        elif wanted.end:
+            told = (b"content-range", b"bytes %d-%d/%d" % (wanted.start, wanted.end - 1, len(kept.body)))
+            await answer.whole(206, self._signed([*leaving, told], trail), kept.body[wanted.start : wanted.end])
+        else:
+            told = (b"content-range", b"bytes */%d" % len(kept.body))
+            short = [line for line in leaving if line[0] not in (b"content-type", b"content-encoding", b"etag")]
+            await answer.whole(416, self._signed([*short, told], trail), b"")
+
+    async def _fill(self, filling: Filling, intent: Intent, trail: Trail, answer: Answer) -> None:
+        """A file on its way, to this visitor among others."""
+        lines = list(filling.lines)
+        try:
+            lane = trail.lane = self._rewriter.confirm(intent, filling.status, lines)
+            leaving = self._rewriter.untouched(lines, intent, lane, trail)
+        except Exception:
+            trail.failed(log, "reading the head for")
+            trail.lane, leaving = OUR_FAULT, bare(lines, intent)
+        if filling.length is not None:
+            leaving = [*leaving, (b"content-length", b"%d" % filling.length)]
+        await answer.start(filling.status, self._signed(leaving, trail))
+        try:
+            async for chunk in filling.read():
+                await answer.body(chunk)
+        except ShopError as error:
+            trail.problem = f"shop: {error}"
+            raise CutShort from None
+        await answer.end()
+
+    # ------------------------------------------------------------------ what passes by
+
+    def passing(self, head: Forwardable, target: bytes, response: httpx.Response, trail: Trail) -> None:
+        """The shop has answered this visitor's own question: what that says of what is kept.  Never raises."""
+        try:
+            if trail.shared is not None and head.method == "GET":
+                lines = [(name.lower(), value) for name, value in response.headers.raw]
+                self._cache.saw(trail.shared, response.status_code, lines)
+            elif head.method not in _SAFE and 200 <= response.status_code < 400:
+                self._changed(head, target, response)
+        except Exception:
+            trail.failed(log, "learning from the answer to")
+
+    def _changed(self, head: Forwardable, target: bytes, response: httpx.Response) -> None:
+        """After an unsafe method without an error what is kept there is old (RFC 9111, 4.4)."""
+        host = next((value for name, value in head.headers if name == b"host"), b"")
+        path = target.partition(b"?")[0]
+        self._cache.changed(host, path)
+        for name in ("location", "content-location"):
+            for value in response.headers.get_list(name):
+                try:
+                    place = urlsplit(urljoin(f"{head.scheme}://{head.host}{path.decode('latin-1')}", value))
+                except ValueError:
+                    continue  # no address
+                if place.netloc.lower() in self._names(head):  # never another host's (4.4)
+                    self._cache.changed(host, place.path.encode("latin-1", "replace") or b"/")
+
+    def _names(self, head: Forwardable) -> tuple[str, ...]:
+        """What the shop may call itself to this visitor."""
+        return (head.host, *(urlsplit(one).netloc for one in self._settings.origins))
+
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
