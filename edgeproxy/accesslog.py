@@ -42,6 +42,10 @@ class Served(NamedTuple):
     applied: tuple[str, ...] = ()  # experiences that changed the page
     outcomes: Mapping[str, int] = {}  # what became of the edits: "placed", "shadowed", "refused"
     failed: tuple[tuple[str, str], ...] = ()  # slots that stayed the shop's own, and why
+    found: tuple[str, ...] = ()  # slots in which an edit was placed
+    personal: bool = False  # a page that some experience could change, whoever asked
+    stage: str = ""  # the visitor's labels as the rules saw them
+    segments: tuple[str, ...] = ()
     preview: bool = False  # somebody looked as somebody else: logged, never counted
     problem: str = ""
     fault: bool = False  # something of ours failed
@@ -83,9 +87,15 @@ def as_text(served: Served, *, short: bool = True) -> str:
     return " ".join(parts) + "\n"
 
 
+_UNLOGGED: Final = ("found", "personal", "stage", "segments")
+"""What only those who look at the console are told, from memory: nobody's labels are written down."""
+
+
 def as_json(served: Served, *, short: bool = True) -> str:
     """One line for machines; what is empty is left out."""
     fields = served._asdict()
+    for name in _UNLOGGED:
+        del fields[name]
     fields["at"] = _moment(served.at)
     fields["client"] = shortened(served.client) if short else served.client
     fields["path"] = _printable(served.path)

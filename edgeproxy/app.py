@@ -129,7 +129,9 @@ def build_app(
         checks = partial(
             transport.watch, settings.origin_health.encode(), _asks(settings), settings.limits.origin_health_seconds
         )
-    return Parts(proxy, build_admin(settings, journal, books), journal, books, source, transport, checks, cache)
+    return Parts(
+        proxy, build_admin(settings, journal, books, clock=clock), journal, books, source, transport, checks, cache
+    )
 
 
 def _cache(

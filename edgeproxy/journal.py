@@ -19,6 +19,7 @@ from edgeproxy import __version__
 from edgeproxy.accesslog import LogWriter, Served, as_json, as_text
 from edgeproxy.core.model import RuleBook
 from edgeproxy.counters import CONTENT_TYPE, Counters
+from edgeproxy.history import History
 from edgeproxy.settings import Settings
 
 __all__ = ["CONTENT_TYPE", "Journal", "Refused", "Served"]
@@ -50,6 +51,7 @@ class Journal:
         line = as_json if settings.log == "json" else as_text
         short = settings.log_addresses != "full"
         self.log = LogWriter(stream or sys.stdout, functools.partial(line, short=short))
+        self.history = History(short_addresses=short)
         self._clock = clock
         self._version = ""
         self._live = False
@@ -80,6 +82,7 @@ class Journal:
         """A request has been answered, or its connection is gone."""
         try:
             self.log.put(served)
+            self.history.add(served)
             if not served.preview:
                 self._count(served)
             elif served.fault:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from edgeproxy.core.model import Decision, Lane, Outcome, PageRequest, RuleBook
+from edgeproxy.core.model import Decision, Lane, LaneKind, Outcome, PageRequest, RuleBook
 from edgeproxy.core.preview import Active, Exchange
 from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.html.model import PlaceOutcome, Placing
 from edgeproxy.journal import Served
 from edgeproxy.origin import ShopError
 from edgeproxy.sanitise import Forwardable
+
+_LANES: Final = frozenset(kind.value for kind in LaneKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,11 @@ class Tally(NamedTuple):
     applied: tuple[str, ...]  # experiences that changed the page
     outcomes: Mapping[str, int]  # what became of the edits
     failed: tuple[tuple[str, str], ...]  # slots that stayed the shop's own, and why
+    found: tuple[str, ...]  # slots in which an edit was placed
 
     @classmethod
     def of(cls, placing: Placing | None) -> Tally:
-        return cls(_applied(placing), _outcomes(placing), _failed(placing))
+        return cls(_applied(placing), _outcomes(placing), _failed(placing), _found(placing))
 
 
 @dataclass(slots=True)
@@ -124,6 +127,10 @@ class Trail:
             applied=tally.applied,
             outcomes=tally.outcomes,
             failed=tally.failed,
+            found=tally.found,
+            personal=lane is not None and lane.personal and kind in _LANES,
+            stage=(decision.visitor.stage or "") if decision is not None else "",
+            segments=decision.visitor.segments if decision is not None else (),
             preview=intent is not None and intent.preview is not None,
             problem=self.problem,
             fault=self.fault,
@@ -136,6 +143,14 @@ def _applied(placing: Placing | None) -> tuple[str, ...]:
     if placing is None:
         return ()
     return tuple(name for name, (outcome, _) in placing.outcomes.items() if outcome is Outcome.APPLIED)
+
+
+def _found(placing: Placing | None) -> tuple[str, ...]:
+    """Slots in which an edit was placed."""
+    if placing is None:
+        return ()
+    placed = (one.edit.slot for one in placing.placements if one.outcome is PlaceOutcome.PLACED)
+    return tuple(dict.fromkeys(slot for slot in placed if slot is not None))
 
 
 def _outcomes(placing: Placing | None) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The admin listener: is it alive, is it ready, what are the numbers, read everything again.
 
-Here: ``/healthz``, ``/readyz``, ``/metrics``, ``/reload`` as a Starlette app, and who may ask.  Not here: anything a
-visitor can reach (the shop's listener knows none of these paths), nor where the answers come from (``Overview``: a
-supervisor's, or ``OneProcess``).
+Here: ``/healthz``, ``/readyz``, ``/metrics``, ``/reload`` as a Starlette app with the console's pages beside them
+(``site``), and who may ask.  Not here: anything a visitor can reach (the shop's listener knows none of these paths),
+nor where the answers come from (``Overview``: a supervisor's, or ``OneProcess``).
 
 Who may ask: a browser that somebody has open can be made to ask a listener on loopback in the name of a site (DNS
 rebinding), so the Host must be an address, ``localhost``, or a name that the operator gave.  It can also be made to
@@ -13,10 +13,9 @@ token; where there is a token, so does loopback.
 
 from __future__ import annotations
 
-import hmac
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,86 +24,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from edgeproxy.core.model import Problem, RuleBook, Severity
+from edgeproxy.console import site
+from edgeproxy.console.access import Access, from_elsewhere
+from edgeproxy.console.overview import Books, OneProcess, Overview, Standing
 from edgeproxy.hosts import host_name
-from edgeproxy.journal import CONTENT_TYPE, Journal
+from edgeproxy.journal import Journal
 from edgeproxy.settings import Settings
 from edgeproxy.values import is_ip, is_loopback
 
 __all__ = ["Books", "OneProcess", "Overview", "Standing", "build_admin", "build_console"]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How something stands, or what came of it, in lines for an operator."""
-
-    ok: bool
-    lines: list[str]
-
-
-class Overview(Protocol):
-    """Who knows how everything stands."""
-
-    async def health(self) -> Standing:
-        """Whether anybody serves at all."""
-
-    async def readiness(self) -> Standing:
-        """Whether traffic should come: rules are live, and no stop has begun."""
-
-    async def metrics(self) -> tuple[bytes, str]:
-        """Prometheus' text and its content type."""
-
-    async def reload(self) -> Standing:
-        """Read again whatever can be read again."""
-
-
-class Books(Protocol):
-    """Where the live rule book is."""
-
-    @property
-    def book(self) -> RuleBook | None:
-        """The last good book; None when there never was one."""
-
-
-class OneProcess:
-    """The overview of a process that serves by itself."""
-
-    def __init__(self, journal: Journal, books: Books) -> None:
-        self.draining = False
-        self._journal = journal
-        self._books = books
-
-    async def health(self) -> Standing:
-        return Standing(True, ["ok"])
-
-    async def readiness(self) -> Standing:
-        if self.draining:
-            return Standing(False, ["a stop has begun"])
-        book = self._books.book
-        if book is None:
-            return Standing(False, ["no rules are live: the folder has mistakes"])
-        lines = [f"ready, rules {book.version}"]
-        mistakes = sum(problem.severity is Severity.MISTAKE for problem in self._problems)
-        if mistakes:
-            lines.append(f"the rules on disk have {mistakes} mistakes; these are the last good ones")
-        return Standing(True, lines)
-
-    async def metrics(self) -> tuple[bytes, str]:
-        return self._journal.metrics(), CONTENT_TYPE
-
-    async def reload(self) -> Standing:
-        again: Callable[[], object] | None = getattr(self._books, "reload", None)
-        if again is None:
-            return Standing(False, ["these rules are no folder: there is nothing to read again"])
-        again()
-        book, ok = self._books.book, not getattr(self._books, "stale", False)
-        self._journal.rules(book, ok=ok)
-        last = "the rules on disk have mistakes" if not ok or book is None else f"rules {book.version} are live"
-        return Standing(ok, [*map(str, self._problems), last])
-
-    @property
-    def _problems(self) -> tuple[Problem, ...]:
-        return getattr(self._books, "problems", ())
 
 
 class _OnlyKnownHosts:
@@ -124,28 +52,29 @@ class _OnlyKnownHosts:
         await self._app(scope, receive, send)
 
 
-def build_admin(settings: Settings, journal: Journal, books: Books) -> Starlette:
+def build_admin(
+    settings: Settings, journal: Journal, books: Books, *, clock: Callable[[], float] = time.time
+) -> Starlette:
     """The app of the admin listener of one process; ``app.state.draining``, which the server sets, is a stop's mark."""
-    return build_console(settings, OneProcess(journal, books))
+    return build_console(settings, OneProcess(journal, books), clock=clock)
 
 
-def build_console(settings: Settings, overview: Overview) -> Starlette:
+def build_console(settings: Settings, overview: Overview, *, clock: Callable[[], float] = time.time) -> Starlette:
     """The app of the admin listener.
 
     ``/healthz`` is 200 as long as somebody serves.  ``/readyz`` is 200 while traffic should come; else 503, with the
     reason.  ``/metrics`` is Prometheus' text.  ``POST /reload`` reads rules, keys and certificate again: 200 when
-    all of them are live now, 422 with every problem when something stays as it was.
+    all of them are live now, 422 with every problem when something stays as it was.  Everything else is the console's
+    (``site``), for people.
     """
     app: Starlette
+    access = Access(settings.admin_token, clock)
 
     def refused(request: Request) -> Response | None:
         """Why this request may not know or do what it asks for."""
-        if settings.admin_token is not None:
-            scheme, _, given = request.headers.get("authorization", "").partition(" ")
-            wanted = settings.admin_token.encode()
-            if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("utf-8", "replace"), wanted):
-                return PlainTextResponse("a token is needed\n", 401, {"www-authenticate": 'Bearer realm="edgeproxy"'})
-        return None
+        if access.bearer(request):
+            return None
+        return PlainTextResponse("a token is needed\n", 401, {"www-authenticate": 'Bearer realm="edgeproxy"'})
 
     async def healthz(request: Request) -> Response:
         return _told(await overview.health(), 503)
@@ -164,12 +93,12 @@ def build_console(settings: Settings, overview: Overview) -> Starlette:
     async def reload(request: Request) -> Response:
         if (no := refused(request)) is not None:
             return no
-        if _from_elsewhere(request):
+        if from_elsewhere(request):
             return PlainTextResponse("a page of another origin may not ask for this\n", 403)
         return _told(await overview.reload(), 422)
 
     async def elsewhere(request: Request, problem: Exception) -> Response:
-        return PlainTextResponse("/healthz, /readyz, /metrics and POST /reload are here\n", 404)
+        return PlainTextResponse("the console is at /; /healthz, /readyz, /metrics and POST /reload are here\n", 404)
 
     routes: list[tuple[str, Callable[[Request], Awaitable[Response]], str]] = [
         ("/healthz", healthz, "GET"),
@@ -179,7 +108,10 @@ def build_console(settings: Settings, overview: Overview) -> Starlette:
     ]
     handlers: dict[Any, Any] = {404: elsewhere}
     app = Starlette(
-        routes=[Route(path, endpoint, methods=[method]) for path, endpoint, method in routes],
+        routes=[
+            *(Route(path, endpoint, methods=[method]) for path, endpoint, method in routes),
+            *site.routes(settings, overview, access, clock),
+        ],
         middleware=[Middleware(_OnlyKnownHosts, names=frozenset((*settings.admin_hosts, settings.admin.host)))],
         exception_handlers=handlers,
     )
@@ -190,11 +122,3 @@ def build_console(settings: Settings, overview: Overview) -> Starlette:
 def _told(standing: Standing, otherwise: int) -> Response:
     text = "".join(f"{line}\n" for line in standing.lines)
     return PlainTextResponse(text, 200 if standing.ok else otherwise, {"cache-control": "no-store"})
-
-
-def _from_elsewhere(request: Request) -> bool:
-    """A browser sent it for a page that this listener did not serve: it says so itself (Fetch, 3.2 and 9.1)."""
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return True
-    origins = request.headers.getlist("origin")
-    return any(origin != f"{request.url.scheme}://{request.headers['host']}" for origin in origins)

@@ -46,6 +46,7 @@ class Child:
         self.slot = slot
         self.born = time.monotonic()
         self.numbers: dict[str, Any] = {}  # as it said last
+        self.past: dict[str, Any] = {}  # what it remembered last
         self.leaving = False  # it is meant to end
         self.asked = False  # for its numbers, and has not said yet
         self._process = process
@@ -93,9 +94,15 @@ class Child:
         """Refresh ``numbers``; raises as ``ask`` does."""
         self.numbers = (await self.ask(control.Report(), control.Numbers, seconds=seconds)).counters
 
+    async def look(self, seconds: float) -> None:
+        """Refresh ``past``; raises as ``ask`` does."""
+        self.past = (await self.ask(control.Look(), control.Seen, seconds=seconds)).past
+
     async def drain(self) -> None:
         """Let it finish what it has begun, and end; returns when it has ended, however."""
         self.leaving = True
+        with contextlib.suppress(Gone, control.Unable, TimeoutError):
+            await self.look(2.0)  # what it does while it drains is not remembered: that is little
         with contextlib.suppress(Gone, control.Unable):
             self.numbers = (await self.ask(control.Drain(), control.Numbers)).counters
         await self._channel.close()

@@ -114,6 +114,28 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Say what happened lately → ``Seen``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    past: dict[str, Any]  # ``History.export``
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Say what the live rules come to, at a moment → ``Surveyed``."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    book: dict[str, Any]  # ``bookview.view``; {}: no rules are live
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Take nothing new, finish what is at work, say your last numbers, end → ``Numbers``."""
 
@@ -141,8 +163,8 @@ class Failed:
 
 
 Message = (
-    Start | Accept | Offer | Judged | Settle | NewKeys | NewCertificate | Purge | Purged | Report | Numbers | Drain
-    | Hurry | Leaving | Done | Failed
+    Start | Accept | Offer | Judged | Settle | NewKeys | NewCertificate | Purge | Purged | Report | Numbers | Look
+    | Seen | Survey | Surveyed | Drain | Hurry | Leaving | Done | Failed
 )  # fmt: skip
 
 _KINDS: Final[dict[str, type[Any]]] = {each.__name__: each for each in typing.get_args(Message)}

@@ -1,7 +1,7 @@
 """The supervisor: starts workers, replaces them, asks them.
 
 Here: how many workers there are and which slot each has; ``Supervisor`` answers the admin listener's questions too
-(``console.admin.Overview``).  Not here: what every worker knows (``news``), signals and sockets (``supervise``), one
+(``console.overview.Overview``).  Not here: what every worker knows (``news``), signals and sockets (``supervise``), one
 worker's process (``child``), what a worker does (``worker``).  It imports none of what only workers use, so that it
 stays small, and does nothing on a visitor's behalf, so that it lives long.
 
@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
-from edgeproxy.console.admin import Standing
+from edgeproxy.console.overview import Rules, Standing, Workers
 from edgeproxy.counters import CONTENT_TYPE, Counters, summed
+from edgeproxy.history import Past, exported, merged
 from edgeproxy.server import control
 from edgeproxy.server.child import CannotStart, Child, Spawn
 from edgeproxy.server.control import Gone, Message, Unable
@@ -36,6 +38,8 @@ _log = logging.getLogger("edgeproxy")
 STEADY: Final = 10.0  # a worker that lived so long did not die of how it began
 BACK_OFF: Final = (0.0, 0.25, 1.0, 4.0, 15.0)  # seconds before a worker is started again: the first death is no pattern
 POLL: Final = 5.0  # between two questions for a worker's numbers
+LOOKS: Final = 12  # questions for numbers to each question for what is remembered
+FRESH: Final = 60.0  # seconds for which what the rules come to is not asked again
 MARGIN: Final = 10.0  # beyond its drain, for a worker to end
 
 Reply = TypeVar("Reply")
@@ -60,6 +64,8 @@ class Supervisor:
         self._alive: set[Child] = set()  # with those that leave
         self._covered: dict[Child, list[int]] = {}
         self._ended: dict[str, Any] = {}  # numbers of those that are gone
+        self._past: dict[str, Any] = {}  # what those remembered
+        self._surveyed: tuple[str, float, dict[str, Any]] = ("", 0.0, {})  # of which rules, when, what
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self.counters = counters = Counters()
@@ -164,6 +170,7 @@ class Supervisor:
         self._alive.discard(child)
         self._covered.pop(child, None)
         self._ended = summed([self._ended, child.numbers], gauges=False)
+        self._past = exported(merged([self._past, child.past]))
         slot = child.slot
         if self.stopping or self.children.get(slot) is not child:
             return
@@ -277,16 +284,18 @@ class Supervisor:
 
     async def _poll(self) -> None:
         hang = self.settings.limits.hang_seconds
-        while True:
+        for turn in itertools.count():
             for child in tuple(self.children.values()):
                 if not child.leaving and not child.asked:
-                    self._later(self._poll_one(child, hang))
+                    self._later(self._poll_one(child, hang, look=turn % LOOKS == LOOKS - 1))
             await asyncio.sleep(min(POLL, hang / 3))
 
-    async def _poll_one(self, child: Child, seconds: float) -> None:
+    async def _poll_one(self, child: Child, seconds: float, *, look: bool) -> None:
         child.asked = True
         try:
             await child.report(seconds)
+            if look:
+                await child.look(seconds)
         except TimeoutError:
             if not child.leaving:
                 await self._hung(child)
@@ -321,14 +330,51 @@ class Supervisor:
 
     async def metrics(self) -> tuple[bytes, str]:
         """All workers' numbers summed, those of ended ones too; our own beside them."""
+        return self.counters.text(await self._workers_numbers()), CONTENT_TYPE
 
-        async def ask(child: Child) -> None:
+    async def _workers_numbers(self) -> dict[str, Any]:
+        await self._each(lambda child: child.report(2.0))
+        return summed([self._ended, *(child.numbers for child in self._alive)])
+
+    async def _each(self, ask: Callable[[Child], Awaitable[None]]) -> None:
+        """Ask everybody who is alive at once; who does not answer is not waited for."""
+
+        async def quietly(child: Child) -> None:
             with contextlib.suppress(Gone, Unable, TimeoutError):
-                await child.report(2.0)
+                await ask(child)
 
-        await asyncio.gather(*(ask(child) for child in tuple(self._alive)))
-        total = summed([self._ended, *(child.numbers for child in self._alive)])
-        return self.counters.text(total), CONTENT_TYPE
+        await asyncio.gather(*(quietly(child) for child in tuple(self._alive)))
+
+    async def numbers(self) -> dict[str, Any]:
+        """The same as ``metrics``, in plain types."""
+        return (await self._workers_numbers()) | self.counters.export()
+
+    async def past(self) -> Past:
+        """What all workers remember, those that have ended too."""
+        await self._each(lambda child: child.look(2.0))
+        return merged([self._past, *(child.past for child in self._alive)])
+
+    async def survey(self, at: float) -> dict[str, Any]:
+        """What the live rules come to, as one of the workers sees it; of the last minute, where they are the same."""
+        version = "" if self.news.live is None else self.news.live.version
+        known, then, told = self._surveyed
+        if told and known == version and abs(at - then) < FRESH:
+            return told
+        for child in tuple(self.children.values()):
+            with contextlib.suppress(Gone, Unable, TimeoutError):
+                book = (await child.ask(control.Survey(at), control.Surveyed, seconds=QUICK)).book
+                if book:
+                    self._surveyed = (version, at, book)
+                return book
+        return {}
+
+    def rules(self) -> Rules:
+        """How the rules on disk stand to those that are live."""
+        return Rules(self.news.live is not None, bool(self.news.seen.version), tuple(self.news.seen.problems))
+
+    def workers(self) -> Workers:
+        """Those that serve, of those that should."""
+        return Workers(len(self.children), self.slots)
 
     async def reload(self) -> Standing:
         """Read everything again that can be: rules, keys, certificate."""

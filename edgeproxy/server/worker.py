@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TextIO, cast
 
 from edgeproxy.app import Parts, build_app
+from edgeproxy.console.bookview import view
 from edgeproxy.core.model import Problem, RuleBook, Severity
 from edgeproxy.core.rulefile import Parsed
 from edgeproxy.rulebook import Contents, judge
@@ -70,6 +71,10 @@ class HandedBooks:
             if take:
                 self.book = parsed.book
 
+    async def survey(self, at: float) -> dict[str, Any]:
+        """What the live book comes to; in a thread, for the same reason."""
+        return {} if self.book is None else await asyncio.to_thread(view, self.book, at)
+
 
 class Worker:
     """What a worker does when it is asked; ``answer`` is the other end of the supervisor's questions."""
@@ -105,6 +110,10 @@ class Worker:
                 return control.Purged(0)  # nothing is stored: every page is made for its visitor
             case control.Report():
                 return control.Numbers(self._served.journal.counters.export())
+            case control.Look():
+                return control.Seen(self._served.journal.history.export())
+            case control.Survey(at):
+                return control.Surveyed(await self._books.survey(at))
             case control.Drain():
                 await self.drain()
                 return control.Numbers(self._served.journal.counters.export())

@@ -123,7 +123,7 @@ def test_off_loopback_everything_but_health_asks_for_the_token() -> None:
 
 
 def test_what_is_not_there_says_what_is() -> None:
-    reply = ask(admin(), "/")
+    reply = ask(admin(), "/nothing")
     assert reply.status_code == 404
     assert "/metrics" in reply.text
 

@@ -13,8 +13,11 @@ from typing import Any, cast
 
 import pytest
 
+from edgeproxy.accesslog import Served
+from edgeproxy.console.overview import Rules, Workers
 from edgeproxy.core.visitor import Keys
 from edgeproxy.counters import Counters, summed
+from edgeproxy.history import APPLIED, HOUR, History
 from edgeproxy.rulebook import Contents
 from edgeproxy.server import control, supervisor
 from edgeproxy.server.child import Child
@@ -56,6 +59,7 @@ class Pretender:
     version: str = "good"
     deaf: bool = False
     served: int = 0
+    past: History = field(default_factory=History)
 
     @property
     def slots(self) -> list[int]:
@@ -76,6 +80,10 @@ class Pretender:
                 return control.Judged(version, 1, 0 if version else 1, [] if version else ["rules/bad.toml: bad"])
             case control.Report():
                 return control.Numbers(self.numbers())
+            case control.Look():
+                return control.Seen(self.past.export())
+            case control.Survey(at):
+                return control.Surveyed({"version": self.version, "at": at})
             case control.Drain():
                 asyncio.get_running_loop().call_soon(self.process.end, 0)
                 return control.Numbers(self.numbers())
@@ -263,6 +271,59 @@ def test_a_purge_reaches_all(tmp_path: Path) -> None:
         async with fleet(tmp_path, 3) as made:
             assert await made.supervisor.purge(["/c/**"], ["boots"]) == 6
             assert all(each.asked[-1] == control.Purge(["/c/**"], ["boots"]) for each in made.started)
+
+    run(test())
+
+
+# ------------------------------------------------------------------ for the console
+
+
+def a_page(at: float) -> Served:
+    return Served(
+        at=at, method="GET", host="shop.test", path="/", status=200, lane="private", personal=True, applied=("calm",)
+    )
+
+
+def test_what_workers_remember_is_put_together_and_outlives_them(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 2) as made:
+            for number, each in enumerate(made.started):
+                each.past.add(a_page(1000.0 + number))
+            past = await made.supervisor.past()
+            assert past.total(APPLIED, 1000.0, HOUR) == {"calm": 2}
+            assert [each["at"] for each in past.tail] == [1001.0, 1000.0]
+            assert await made.supervisor.restart()
+            assert (await made.supervisor.past()).total(APPLIED, 1000.0, HOUR) == {"calm": 2}
+            assert made.supervisor.workers() == Workers(2, 2)
+
+    run(test())
+
+
+def test_a_worker_that_does_not_answer_keeps_nobody_from_looking(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 2) as made:
+            for each in made.started:
+                each.past.add(a_page(1000.0))
+            await made.supervisor.past()
+            made.started[0].process.end(-9)
+            await made.until(lambda: len(made.started) == 3)
+            assert (await made.supervisor.past()).total(APPLIED, 1000.0, HOUR) == {"calm": 2}
+
+    run(test())
+
+
+def test_one_worker_says_what_the_rules_come_to_and_is_asked_again_for_others(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 2) as made:
+            assert await made.supervisor.survey(1000.0) == {"version": "good", "at": 1000.0}
+            assert await made.supervisor.survey(1030.0) == {"version": "good", "at": 1000.0}
+            assert await made.supervisor.survey(1090.0) == {"version": "good", "at": 1090.0}
+            for each in made.started:
+                each.version = "better"
+            await made.supervisor.take_rules(contents("better.toml"))
+            assert await made.supervisor.survey(1091.0) == {"version": "better", "at": 1091.0}
+            await made.supervisor.take_rules(contents("bad.toml"))
+            assert made.supervisor.rules() == Rules(live=True, good=False, problems=("rules/bad.toml: bad",))
 
     run(test())
 
