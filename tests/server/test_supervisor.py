@@ -320,9 +320,9 @@ def test_one_worker_says_what_the_rules_come_to_and_is_asked_again_for_others(tm
             assert await made.supervisor.survey(1090.0) == {"version": "good", "at": 1090.0}
             for each in made.started:
                 each.version = "better"
-            await made.supervisor.take_rules(contents("better.toml"))
+            await made.supervisor.news.take_rules(contents("better.toml"))
             assert await made.supervisor.survey(1091.0) == {"version": "better", "at": 1091.0}
-            await made.supervisor.take_rules(contents("bad.toml"))
+            await made.supervisor.news.take_rules(contents("bad.toml"))
             assert made.supervisor.rules() == Rules(live=True, good=False, problems=("rules/bad.toml: bad",))
 
     run(test())
