@@ -14,9 +14,10 @@ import pytest
 from edgeproxy.cli import build_parser
 from edgeproxy.core.conditions import CONDITIONS
 from edgeproxy.core.manners import KINDS
-from edgeproxy.core.model import Source
+from edgeproxy.core.model import Outcome, Source
 from edgeproxy.core.query import FLAGS
 from edgeproxy.core.rulefile import parse
+from edgeproxy.core.rules import courtesy
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.visitor import CookieSettings, read_value
 from edgeproxy.html.checks import HtmlMarkup
@@ -58,6 +59,19 @@ def test_every_condition_is_told_where_it_may_stand() -> None:
     places = {"visitor": "audience", "memory": "audience, lifecycle", "request": "`when`", "either": "both"}
     told = {name: cells[0] for name, cells in rows("| condition | where | holds when |").items()}
     assert told == {name: places[kind.about] for name, kind in CONDITIONS.items()}
+
+
+def test_every_key_of_courtesy_is_told() -> None:
+    assert set(rows("| key | such as | it is not shown |")) == {field.name for field in courtesy.FIELDS}
+
+
+def test_every_outcome_is_told_in_the_order_in_which_they_are_judged() -> None:
+    said = README[README.index("Each experience ends in one word:") :].partition(".\n")[0]
+    words = [re.sub(r"\s+", " ", word) for word in re.findall(r"\*([^*]+)\*", said)]
+    assert set(words) == {outcome.value for outcome in Outcome} - {Outcome.FITS.value}
+    judged = [Outcome.DECLINED, Outcome.NO_MEMORY, Outcome.STOPPED, Outcome.SUPPRESSED]
+    judged += [Outcome.TOO_SOON, Outcome.CAPPED, Outcome.GROUPED, Outcome.CROWDED]
+    assert [word for word in words if word in {outcome.value for outcome in judged}] == [one.value for one in judged]
 
 
 def test_every_kind_of_manners_is_told() -> None:

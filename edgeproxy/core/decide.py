@@ -4,17 +4,20 @@ Here: ``decide`` and what it needs to know of a visitor (``known``).  Not here: 
 whether a response may be touched (``policy``).  Called by the proxy for every document, and by ``explain``, ``test``,
 ``render`` and previews: the same call, asked for its reasons or not.
 
-Each experience ends in one outcome, the first that holds of: OFF, audience, page, when, schedule, share; what gets
-past all of them FITS.  A reason is written where it is known, and only when somebody asked.
+Each experience ends in one outcome, the first that holds of: OFF, audience, page, when, schedule, share, courtesy (in
+the order that ``courtesy`` has); what gets past all of them FITS.  A reason is written where it is known, and only when
+somebody asked.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Final
 
 from edgeproxy.core import schedule
 from edgeproxy.core.audiences import BUILT_IN
+from edgeproxy.core.courtesy import Host
 from edgeproxy.core.lifecycle import staged
 from edgeproxy.core.model import (
     Decision,
@@ -32,6 +35,7 @@ from edgeproxy.core.model import (
 from edgeproxy.core.onpath import on_path
 
 _Judged = tuple[Outcome, str]
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def known(book: RuleBook, visitor: Visitor) -> Visitor:
@@ -76,6 +80,8 @@ def decide(
     judge = _Judge(book, facts, reasons)
     fitting: list[Experience] = []
     steps: list[Step] = []
+    if forced is not None:
+        judge.make_room(forced)
     for place, experience in enumerate(book.experiences):
         if experience.name == forced:
             outcome, why = judge.forced(place)
@@ -85,6 +91,7 @@ def decide(
             outcome, why = judge.free(experience, place)
             if outcome is Outcome.FITS:
                 fitting.append(experience)
+                judge.let_in(experience)
         if reasons:
             steps.append(Step(experience, outcome, why))
     return Decision(tuple(fitting), tuple(steps), facts.visitor, forced, book.version)
@@ -101,13 +108,14 @@ def share_number(experience: str, ident: str) -> int:
 class _Judge:
     """One request's judgements: what several experiences ask is looked at once."""
 
-    __slots__ = ("_asked", "_audiences", "_barred", "_book", "_facts", "_here")
+    __slots__ = ("_asked", "_audiences", "_barred", "_book", "_facts", "_here", "_host")
 
     def __init__(self, book: RuleBook, facts: Facts, asked: bool) -> None:
         self._book = book
         self._facts = facts
         self._asked = asked
         self._here = on_path(book, facts.request.path)
+        self._host = Host(book.shop, facts.visitor, facts.request.at, asked=asked)
         self._barred = _bar(facts.visitor, book.shop)
         self._audiences: dict[str, tuple[bool | None, str]] = {}
 
@@ -132,6 +140,8 @@ class _Judge:
             return Outcome.OVER, f"ended {self._date(experience.ends)}" if asked else ""
         if experience.share < 1.0 and not self._in_share(experience):
             return Outcome.NOT_IN_SHARE, self._why_not_in_share(experience) if asked else ""
+        if (away := self._host.judge(experience, self._slots_of(experience))) is not None:
+            return away
         return Outcome.FITS, self._why_theirs(experience) if asked else ""
 
     def forced(self, place: int) -> _Judged:
@@ -141,6 +151,24 @@ class _Judge:
         if self._here.why_not[place]:
             return Outcome.NOT_ON_PAGE, self._here.why_not[place]
         return Outcome.PREVIEW, "forced by the preview, whoever asks and whenever"
+
+    def make_room(self, forced: str) -> None:
+        """What a preview forces is on the page first, wherever it stands in the order."""
+        for place, experience in enumerate(self._book.experiences):
+            if experience.name == forced and self.forced(place)[0] is Outcome.PREVIEW:
+                self.let_in(experience)
+
+    def let_in(self, experience: Experience) -> None:
+        """It fits: groups and the room on the page are taken by it."""
+        self._host.let_in(experience, self._slots_of(experience))
+
+    def _slots_of(self, experience: Experience) -> frozenset[str]:
+        """The slots of this page that it edits, as far as they are counted."""
+        if self._book.shop.courtesy.slots_a_page is None:
+            return _NONE
+        return frozenset(
+            edit.slot for edit in experience.edits if edit.slot is not None and edit.slot in self._here.lit
+        )
 
     def _all_off(self) -> str:
         return f"the whole shop is off: enabled = false in {self._book.shop.where.file}"

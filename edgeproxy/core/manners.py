@@ -70,14 +70,15 @@ def warnings(book: RuleBook, manners: Manners) -> Iterator[Problem]:
         yield from _greeted(book, experience, manners)
 
 
-def selling(book: RuleBook, budget: float | None) -> Iterator[Problem]:
-    """A warning when more of the live experiences sell than the budget allows (None: half of them)."""
+def selling(book: RuleBook) -> Iterator[Problem]:
+    """A warning when more of the live experiences sell than sell_share in [courtesy] allows; unsaid, it is half."""
+    budget = book.shop.courtesy.sell_share
     live = [one for one in book.experiences if one.enabled and one.share > 0]
     sell = [one.name for one in live if one.purpose == "sell"]
     most = SELL_SHARE if budget is None else budget
     if len(sell) > most * len(live) and (budget is not None or len(sell) > 1):
         what = f"{len(sell)} of {len(live)} experiences sell ({both(sell[:5])}{', …' if len(sell) > 5 else ''})"
-        hint = f"at most {most:.0%} of them should: sell_share of [courtesy]"
+        hint = f"at most {most:.0%} of them should: sell_share in [courtesy]"
         yield Problem(book.shop.where, what, "", hint, Severity.WARNING)
 
 
@@ -190,12 +191,12 @@ def _early(book: RuleBook, manners: Manners) -> tuple[str, ...]:
 def newcomers(book: RuleBook, experience: Experience, early: tuple[str, ...]) -> list[str]:
     """Who of those that hardly know the shop can get this experience, in words; none when nobody can.
 
-    The audience alone is judged: where a condition looks at something that is not known beforehand, it may hold.
+    The audience alone is judged, on a first visit: nobody who orders or comes back is a newcomer any more.
     """
     if not book.shop.enabled or not experience.enabled or experience.share <= 0:
         return []
     found = []
-    if _can(book, experience, known(book, NOBODY), surely=True):
+    if _can(book, experience, known(book, NOBODY)):
         found.append("a visitor without a cookie")
     found += [
         _stage_in_words(stage)
@@ -209,13 +210,13 @@ def _stage_in_words(stage: str) -> str:
     return f"stage {quoted([stage])[0]}"
 
 
-def _can(book: RuleBook, experience: Experience, visitor: Visitor, *, surely: bool = False) -> bool:
+def _can(book: RuleBook, experience: Experience, visitor: Visitor) -> bool:
     if visitor.source is Source.NOBODY and book.shop.without_cookie is None:
         return False
     anywhere = PageRequest("GET", "https", "", "/", "", (), 0.0)  # audiences look at the visitor alone
     facts = Facts(visitor, anywhere, book.shop)
-    held = [named(book.audiences, name).test.holds(facts) for name in experience.audiences]
-    return any(one is True or (one is None and not surely) for one in held)
+    held = [bool(named(book.audiences, name).test.holds(facts)) for name in experience.audiences]
+    return any(held)
 
 
 def _of_stage(stage: str, segments: tuple[str, ...]) -> Iterator[Visitor]:

@@ -234,6 +234,75 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """Shown at most ``times`` within any ``seconds``."""
+
+    times: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not before ``seconds`` have passed since ``event`` last happened."""
+
+    event: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Not within ``seconds`` of buying something of one of these categories."""
+
+    bought: tuple[str, ...]
+    seconds: float
+    said: bool  # the rule says so itself; else it comes with ``purpose = "sell"``
+
+
+@dataclass(frozen=True, slots=True)
+class Courtesy:
+    """How an experience behaves towards one visitor over time (``core.courtesy`` judges it)."""
+
+    code: str = ""  # under which its showings are remembered: its group's, where it has one
+    cap: Cap | None = None
+    gap: float | None = None  # seconds between two showings
+    not_before: Wait | None = None
+    stop_after: tuple[str, ...] = ()  # events
+    suppress: Suppress | None = None
+    group: str | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Its showings are remembered."""
+        return self.cap is not None or self.gap is not None
+
+    @property
+    def needs_memory(self) -> bool:
+        """Of who may not be remembered nobody knows whether it would be rude."""
+        said = self.suppress is not None and self.suppress.said
+        return self.counted or said or self.not_before is not None or bool(self.stop_after)
+
+
+NO_COURTESY = Courtesy()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How much of the showings under one code has to be remembered: so many, from so many seconds back."""
+
+    times: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HouseRules:
+    """What holds for all experiences together ([courtesy] in shop.toml); None: no limit."""
+
+    slots_a_page: int | None = None  # personalised slots
+    sells_a_day: int | None = None  # showings with the purpose "sell", in any 24 hours
+    sell_share: float | None = None  # of the experiences, that may sell; None: half, and only a warning anyway
+
+
+@dataclass(frozen=True, slots=True)
 class Experience:
     """What an audience gets; the file's name is its name."""
 
@@ -252,6 +321,9 @@ class Experience:
     because: str
     owner: str
     where: Where
+    category: tuple[str, ...] = ()  # what it is about, in the codes of orders
+    courtesy: Courtesy = NO_COURTESY
+    simplifies: bool = False  # of purpose "help", and takes something away
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +398,7 @@ class Shop:
     language: str  # of our own error pages and notices: "en", "sv", "de"
     where: Where
     consent: Consent | None = None  # None: nothing is said, so none is needed
+    courtesy: HouseRules = HouseRules()
 
 
 class Names(Protocol):
@@ -390,6 +463,7 @@ class RuleBook:
     lifecycle: Lifecycle | None = None
     recall: Recall | None = None  # None: no rule looks at memory, so nothing is remembered
     cache: tuple[CacheRule, ...] = ()  # in the order in which they are tried
+    showings: Mapping[str, Kept] = field(default_factory=dict)  # code → what of its showings is remembered
 
 
 # --------------------------------------------------------------------------- what was decided
@@ -407,6 +481,14 @@ class Outcome(Enum):
     NOT_YET = "not yet"
     OVER = "over"
     NOT_IN_SHARE = "not in the share"
+    DECLINED = "declined by the visitor"
+    NO_MEMORY = "nothing is remembered"
+    STOPPED = "stopped"
+    SUPPRESSED = "suppressed"
+    TOO_SOON = "too soon"
+    CAPPED = "shown often enough"
+    GROUPED = "another of its group is shown"
+    CROWDED = "enough on this page"
     OFF = "off"
     PREVIEW = "forced by preview"
     FITS = "fits"  # decided, not yet placed: what `decide` alone can say

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from edgeproxy.core import lint, manners
 from edgeproxy.core.audiences import named
+from edgeproxy.core.courtesy import kept
 from edgeproxy.core.manners import Manners
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.model import (
@@ -121,7 +122,7 @@ class _Reading:
         known_audiences = self.tables(audiences.FILE, lambda one: audiences.read(one, labels))
         shelf = self.shelf()
         above = [field.name for field in experiences.FIELDS]
-        desk = edits.Desk(known_slots, shelf, top.labels, self.markup, self.used.slots, above)
+        desk = edits.Desk(known_slots, shelf, labels, self.markup, self.used.slots, above)
         read = self.experiences(experiences.Shelf(known_audiences, self.used.audiences, top.zone, self.now, desk))
         order = self.order(top, list(read))
         known_personas = self.tables(personas.FILE, lambda one: personas.read(one, top.labels))
@@ -132,6 +133,7 @@ class _Reading:
             return None
         found = [read[name] for name in order]
         tried = tuple(one for one in found if one is not None)
+        showings = kept(tried, top.shop.courtesy)
         book = RuleBook(
             version=version(self.files),
             shop=top.shop,
@@ -143,11 +145,13 @@ class _Reading:
             warnings=(),
             facts=_facts(_whole(known_audiences), tried),
             lifecycle=stages,
-            recall=recall(stages, _whole(known_audiences), tried),
+            recall=recall(stages, _whole(known_audiences), tried, counts=bool(showings)),
+            showings=showings,
         )
         self.problems.extend(lint.warnings(book, self.used, shelf.files, shelf.folder, self.markup))
         if heard is not None:
             self.problems.extend(manners.warnings(book, heard))
+        self.problems.extend(manners.selling(book))
         return book
 
     @property

@@ -15,6 +15,7 @@ from edgeproxy.core.markup import Markup
 from edgeproxy.core.rules import (
     audiences,
     consent,
+    courtesy,
     edits,
     experiences,
     lifecycle,
@@ -99,6 +100,9 @@ def _parts(markup: Markup) -> dict[str, object]:
         "visitor": table(personas.VISITOR_FIELDS),
         "test": table(tests.FIELDS),
         "manners-words": table(manners.WORD_FIELDS),
+        "courtesy": table(courtesy.SHOP_FIELDS),
+        "not-before": table((courtesy.AFTER, courtesy.WAIT)),
+        "suppress": table((courtesy.BOUGHT, courtesy.FOR)),
     }
 
 

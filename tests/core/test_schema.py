@@ -57,7 +57,7 @@ def test_schemas_are_schemas(kind: str | None) -> None:
 
 def test_a_schema_holds_only_what_its_kind_needs() -> None:
     assert schema(MARKUP, "slots")["$defs"] == {}
-    assert list(schema(MARKUP, "shop")["$defs"]) == ["consent"]  # type: ignore[call-overload]  # a mapping
+    assert list(schema(MARKUP, "shop")["$defs"]) == ["consent", "courtesy"]  # type: ignore[call-overload]  # a mapping
     assert list(schema(MARKUP, "tests")["$defs"]) == ["visitor", "test"]  # type: ignore[call-overload]  # a mapping
 
 
@@ -120,6 +120,11 @@ def test_keys_that_the_parser_does_not_know(case: Any, name: str) -> None:
         ("experience", 'for = "x"\n[[edit]]\nslot = "a"\nstyle = "p {}"'),
         ("experience", 'for = "x"\nshare = 2\n[[edit]]\nslot = "a"\nremove = true'),
         ("experience", 'for = "x"\nwhen = { stage = "x" }\n[[edit]]\nslot = "a"\nremove = true'),
+        ("experience", 'for = "x"\ncap = "often"\n[[edit]]\nslot = "a"\nremove = true'),
+        ("experience", 'for = "x"\nnot_before = "2 hours"\n[[edit]]\nslot = "a"\nremove = true'),
+        ("experience", 'for = "x"\nsuppress = true\n[[edit]]\nslot = "a"\nremove = true'),
+        ("shop", "[courtesy]\nslots_a_page = 0"),
+        ("manners", 'off = "urgence"'),
         ("personas", '[a]\nstage = ""'),
         ("tests", '[[test]]\nit = "x"'),
         ("tests", '[[test]]\npage = "/"'),
@@ -184,6 +189,49 @@ experience = st.fixed_dictionaries(
         "until": moment,
         "share": st.sampled_from(["50%", " 7.5 % ", "150%", "1000%", 0, 1, 0.5, 2, -1, True, "x"]),
         "whole": flag,
+        "cap": st.sampled_from(["3 a week", "Once a day", "2 times per 14 days", "13 a week", "3/week", "0 a day", 3]),
+        "gap": st.sampled_from(["24 hours", "90 seconds", "30 seconds", "500 days", "x", 1]),
+        "not_before": st.sampled_from(
+            ["2 hours after basket", "2 hours", {"after": "basket", "wait": "2 hours"}, {"after": "basket"}, 2]
+        ),
+        "stop_after": st.sampled_from(["order", ["order", "basket"], [], "Order", 1]),
+        "suppress": st.sampled_from(
+            [
+                False,
+                True,
+                {"bought": "same category"},
+                {"bought": "boots", "for": "30 days"},
+                {"bought": ["boots", "Tents"]},
+                {"for": "30 days"},
+                {"bought": "boots", "for": "5 hours", "zzz": 1},
+            ]
+        ),
+        "group": st.sampled_from(["reminders", "my reminders", 1]),
+        "category": st.sampled_from(["boots", ["boots", "tents"], "Boots", []]),
+        "zzz": flag,
+    },
+)
+courtesy = st.fixed_dictionaries(
+    {},
+    optional={
+        "slots_a_page": st.sampled_from([1, 999, 0, True, "3"]),
+        "sells_a_day": st.sampled_from([1, 12, 13]),
+        "sell_share": st.sampled_from(["30%", " 7 % ", "30", "101%", 0.3]),
+        "zzz": flag,
+    },
+)
+manners = st.fixed_dictionaries(
+    {},
+    optional={
+        "languages": st.sampled_from(["en", ["en", "tlh"], [], 1]),
+        "early": st.sampled_from(["new", ["new"], [], ["zzz"]]),
+        "allow": st.sampled_from(["Hello Kitty", [], "…", ["a", "b"]]),
+        "off": st.sampled_from(["price", ["price", "urgency"], "zzz"]),
+        "words": st.dictionaries(
+            st.sampled_from(["fi", "en"]),
+            st.fixed_dictionaries({}, optional={"urgency": some, "currencies": some, "zzz": some}),
+            max_size=2,
+        ),
         "zzz": flag,
     },
 )
@@ -197,6 +245,7 @@ shop = st.fixed_dictionaries(
         "never": st.one_of(paths, st.just([])),
         "enabled": flag,
         "language": st.sampled_from(["sv", "fr"]),
+        "courtesy": courtesy,
         "zzz": flag,
     },
 )
@@ -224,6 +273,7 @@ ANY_FILE = st.one_of(
     st.tuples(st.just("audiences.toml"), audience.map(lambda one: {"newcomers": one})),
     st.tuples(st.just("experiences/calm-start.toml"), experience),
     st.tuples(st.just("personas.toml"), st.dictionaries(st.sampled_from(["anna", "b c"]), persona, max_size=2)),
+    st.tuples(st.just("manners.toml"), manners),
     st.tuples(st.just("tests/home.toml"), st.lists(test, max_size=2).map(lambda tests: {"test": tests})),
 )
 

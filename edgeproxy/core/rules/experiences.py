@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from edgeproxy.core.audiences import BUILT_IN
 from edgeproxy.core.conditions import Every, Labels, shapes, table
 from edgeproxy.core.model import Audience, Edit, Experience, Where
-from edgeproxy.core.rules import edits
+from edgeproxy.core.rules import courtesy, edits
 from edgeproxy.core.rules.fields import Field, Row, day, flag, paths, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
 from edgeproxy.core.schedule import as_text, moment
@@ -90,12 +90,16 @@ FIELDS: tuple[Field[object], ...] = (
     FROM,
     UNTIL,
     SHARE,
+    *courtesy.FIELDS,
     WHOLE,
     ENABLED,
     EDIT,
 )
 WANTED = (SAYS, BECAUSE, PURPOSE, OWNER)
 """What is not required but missed."""
+
+SIMPLER = frozenset({"remove", "hide", "keep_first"})
+"""Verbs that leave less on the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ def read(name: str, sheet: Sheet, shelf: Shelf) -> Experience | None:
         row.wrong()
     elif ends is not None and shelf.now is not None and ends <= shelf.now:
         row.at(UNTIL).warn(f"is over since {as_text(ends, shelf.zone)}", "delete it, or give it new dates")
+    purpose = row.get(PURPOSE) or ""
+    polite = courtesy.read(row, name, purpose, shelf.desk.labels)
     for field in WANTED:
         if not sheet.values.get(field.name):
             spot.warn(f"{field.name} is missing", field.help)
@@ -142,11 +148,14 @@ def read(name: str, sheet: Sheet, shelf: Shelf) -> Experience | None:
         share=1.0 if share is None else share,
         whole=bool(row.get(WHOLE)),
         enabled=True if enabled is None else enabled,
-        purpose=row.get(PURPOSE) or "",
+        purpose=purpose,
         says=row.get(SAYS) or "",
         because=row.get(BECAUSE) or "",
         owner=row.get(OWNER) or "",
         where=Where(sheet.name, 1),
+        category=row.get(courtesy.CATEGORY) or (),
+        courtesy=polite,
+        simplifies=purpose == "help" and any(edit.action.verb in SIMPLER for edit in made),
     )
 
 

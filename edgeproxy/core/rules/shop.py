@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from edgeproxy.core.conditions import Labels
-from edgeproxy.core.model import Consent, Shop, Where
+from edgeproxy.core.model import Consent, HouseRules, Shop, Where
 from edgeproxy.core.rules import consent
+from edgeproxy.core.rules.courtesy import COURTESY
 from edgeproxy.core.rules.fields import Field, Row, flag, names, paths, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
 from edgeproxy.core.schedule import MomentError, zone
@@ -67,6 +68,7 @@ FIELDS: tuple[Field[object], ...] = (
     ENABLED,
     LANGUAGE,
     CONSENT,
+    COURTESY,
 )
 
 
@@ -114,6 +116,7 @@ def read(sheet: Sheet) -> ReadShop:
         language=row.get(LANGUAGE) or "en",
         where=Where(sheet.name),
         consent=row.get(CONSENT),
+        courtesy=row.get(COURTESY) or HouseRules(),
     )
     order = row.get(ORDER) if ORDER.name in sheet.values else ()
     return ReadShop(shop if row.good else None, timezone, Labels(stages, segments), order, row.at(ORDER))
