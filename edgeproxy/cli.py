@@ -107,9 +107,15 @@ def build_parser() -> argparse.ArgumentParser:
     preview.add_argument("--segment", action="append", default=[], metavar="NAME")
     preview.add_argument("--persona", metavar="NAME")
     preview.add_argument("--experience", metavar="NAME", help="force this experience")
+    preview.add_argument(
+        "--without", action="append", default=[], metavar="NAME", help="switch this experience off; may be repeated"
+    )
     preview.add_argument("--at", metavar="MOMENT", help="as if it were this moment")
     preview.add_argument("--off", action="store_true", help="the shop's own page")
     preview.add_argument("--explain", action="store_true", help="the explanation instead of the page")
+    preview.add_argument(
+        "--rules", metavar="NAME", help="a draft: a folder, branch or commit of what serve was given as --drafts"
+    )
 
     check = verbs.add_parser(
         "check",
@@ -268,9 +274,11 @@ def _run(a: argparse.Namespace) -> int:
                 segments=a.segment,
                 persona=a.persona,
                 experience=a.experience,
+                without=a.without,
                 at=a.at,
                 off=a.off,
                 explain=a.explain,
+                rules=a.rules,
                 any=a.any,
                 expires=a.expires,
                 keys=_keys(environ),

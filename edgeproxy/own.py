@@ -10,15 +10,15 @@ A new address is one entry in ``pages``: path → method → a function from ``A
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edgeproxy.answer import Receive, RequestBody, TooLong
-from edgeproxy.core import preview
 from edgeproxy.core.model import PageRequest, RawHeaders
+from edgeproxy.core.signing import Keys
 from edgeproxy.sanitise import Forwardable
 
-__all__ = ["OWN_PATHS", "Asked", "OwnPage", "Pages", "Told", "leave", "own"]
+__all__ = ["OWN_PATHS", "Asked", "OwnPage", "Pages", "Told", "from_elsewhere", "own"]
 
 OWN_PATHS: Final = "/-/edge/"
 BIGGEST_FORM: Final = 8192  # bytes
@@ -30,7 +30,10 @@ class Asked:
 
     request: PageRequest  # with our flags: whether they count is for the page to say
     head: Forwardable
-    form: bytes  # the body of a POST, at most ``BIGGEST_FORM`` bytes; b"" for other methods
+    keys: Keys
+    open_previews: bool  # no token is needed: only this machine asks
+    domain: str | None  # of cookies that we set
+    form: bytes = b""  # the body of a POST, at most ``BIGGEST_FORM`` bytes; b"" for other methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,12 @@ OwnPage = Callable[[Asked], Told]
 Pages = Mapping[str, Mapping[str, OwnPage]]
 
 
-async def own(pages: Pages, request: PageRequest, head: Forwardable, receive: Receive) -> Told:
+async def own(pages: Pages, asked: Asked, receive: Receive) -> Told:
     """The page of ours that is asked for; 404, 405 and 413 without lines or body: the proxy has its own pages for them.
 
     Raises VisitorLeft.
     """
+    request = asked.request
     page = pages.get(request.path)
     if page is None:
         return Told(404, ())
@@ -65,10 +69,13 @@ async def own(pages: Pages, request: PageRequest, head: Forwardable, receive: Re
                 form += chunk
         except TooLong:
             return Told(413, ())
-    return handle(Asked(request, head, form))
+    return handle(replace(asked, form=form))
 
 
-def leave(asked: Asked) -> Told:
-    """The preview ends."""
-    left = preview.leave(asked.request, asked.form)
-    return Told(303, ((b"location", left.location), (b"set-cookie", left.set_cookie), (b"cache-control", b"no-store")))
+def from_elsewhere(request: PageRequest) -> bool:
+    """A browser sent this form for a page of another site: it says so itself (Fetch, 3.2; Fetch Metadata, 2.3)."""
+    site = request.header(b"sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.header(b"origin")  # "null": a page of ours or the shop's whose policy is to tell nobody
+    return origin not in {None, "null", f"{request.scheme}://{request.host}"}

@@ -3,33 +3,44 @@
 Here: from a page that is made already to the one that the previewing person gets.  Not here: who may preview and
 what they see (``core.preview``), the page itself (``rewrite``), the HTML of bar and explanation (``console``).
 Called by ``rewrite`` and ``proxy``, for previews alone: nobody else's answer comes through here.
+
+Every document that a browser goes to has the bar, whatever its status and whoever may edit it: a page that is never
+edited, an answer to a form, a 404.  Nothing else of them is changed.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Final
 
 from edgeproxy import respond
 from edgeproxy.answer import Page
-from edgeproxy.console.bar import address, bar
+from edgeproxy.console.bar import Outlined, Way, absolute, address, bar
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
-from edgeproxy.content_coding import encode
+from edgeproxy.content_coding import Undecodable, decode, encode
+from edgeproxy.core.asking import LEAVE_PATH
 from edgeproxy.core.explain import explain
-from edgeproxy.core.model import Lane, LaneKind
-from edgeproxy.core.preview import LEAVE_PATH, Active
+from edgeproxy.core.explanation import Explanation, as_json
+from edgeproxy.core.model import Lane, LaneKind, PageRequest
+from edgeproxy.core.preview import Active
 from edgeproxy.html import charset
-from edgeproxy.html.model import Unplannable
-from edgeproxy.lines import accept_encoding, joined
+from edgeproxy.html.foot import Foot, foot
+from edgeproxy.html.model import Charset, Placement, Unplannable
+from edgeproxy.html.outline import Outline, outlines
+from edgeproxy.lines import accept_encoding, is_html, joined
 from edgeproxy.personalise import Personalised, survey
 from edgeproxy.respond import NewLines
 from edgeproxy.trail import Intent, Trail
 
 log = logging.getLogger("edgeproxy.previewing")
 
+JSON_TYPE: Final = "application/json; charset=utf-8"
+
 _OF_THE_SHOPS_PAGE: Final = frozenset(
     {b"content-type", b"content-language", b"content-security-policy", b"content-security-policy-report-only", b"link"}
 )
+_BODILESS: Final = frozenset({204, 205, 206, 304})
 
 
 def previewed(lines: NewLines, active: Active | None) -> NewLines:
@@ -40,21 +51,133 @@ def previewed(lines: NewLines, active: Active | None) -> NewLines:
     return out
 
 
+# --------------------------------------------------------------------------- the page, with the bar
+
+
 def shown(lines: NewLines, body: bytes, made: Personalised, intent: Intent, active: Active) -> Page:
     """The page as the previewed visitor gets it, with the bar; or its explanation instead."""
     if active.explain:
         return explanation(lines, intent, active, intent.lane, body=body, made=made)
-    leaving = with_bar(made, bar(active)) if _takes_ascii(lines, body) else made.body
+    leaving = made.body
+    if _for_a_person(intent.request):
+        told = _told(lines, intent, active, intent.lane, body, made)
+        leaving = with_bar(lines, leaving, intent, active, told, made=made)
     coding, leaving = encode(leaving, accept_encoding(intent.request))
     return Page(200, respond.framed(previewed(lines, active), length=None, coding=coding), leaving)
 
 
-def instead(lines: NewLines, intent: Intent, lane: Lane, trail: Trail) -> Page | None:
+def takes_bar(lines: NewLines, status: int, intent: Intent, trail: Trail) -> bool:
+    """Whether an answer that is not rewritten is a document that somebody looks at, in a preview.  Never raises."""
+    active = intent.active
+    if active is None or active.explain or trail.fault or intent.request.method == "HEAD" or not is_html(lines):
+        return False
+    if status < 200 or 300 <= status < 400 or status in _BODILESS:
+        return False
+    if (joined(lines, b"content-disposition") or "").lstrip().lower().startswith("attachment"):
+        return False
+    return _for_a_person(intent.request)
+
+
+def barred(
+    lines: NewLines, status: int, coded: bytes, intent: Intent, lane: Lane, trail: Trail, *, limit: int
+) -> Page | None:
+    """Such a document with the bar; None where its coding cannot be undone.  Never raises."""
+    active = intent.active
+    assert active is not None
+    try:
+        body = decode(lines, coded, limit=limit)
+        leaving = with_bar(lines, body, intent, active, _told(lines, intent, active, lane))
+        coding, leaving = encode(leaving, accept_encoding(intent.request))
+        return Page(status, respond.framed(previewed(lines, active), length=None, coding=coding), leaving)
+    except Undecodable:
+        return None
+    except Exception:
+        trail.failed(log, "putting the preview bar on the answer to")
+        return None
+
+
+def _for_a_person(request: PageRequest) -> bool:
+    """The bar is for whoever looks at a page: not for a frame in it, nor for what a script fetched."""
+    destination = request.header(b"sec-fetch-dest")
+    if destination is not None:
+        return destination.strip().lower() == "document"
+    accept = request.header(b"accept")
+    return request.header(b"x-requested-with") is None and (accept is None or "text/html" in accept.lower())
+
+
+def with_bar(
+    lines: NewLines,
+    page: bytes,
+    intent: Intent,
+    active: Active,
+    told: Explanation,
+    *,
+    made: Personalised | None = None,
+) -> bytes:
+    """The page with the bar at its foot; the very same where none can be put."""
+    assert intent.book is not None
+    found = _charset(lines, page)
+    place = foot(page, found.bom, csp=_policies(lines)) if found is not None else None
+    if place is None:
+        return page
+    way = Way(place.styles, not place.styles and place.own_styles, place.nonce)
+    inserted = bar(
+        active,
+        intent.book,
+        told,
+        way=way,
+        mistakes=intent.mistakes,
+        outlined=_outlined(page, made) if active.flags.outline and way.inline else (),
+        draft=intent.draft,
+    )
+    return _put(page, place, inserted)
+
+
+def _put(page: bytes, place: Foot, inserted: bytes) -> bytes:
+    return page[: place.at] + place.closing + inserted + page[place.at :]
+
+
+def _charset(lines: NewLines, body: bytes) -> Charset | None:
+    """None where ASCII bytes cannot be put into the page: its charset is UTF-16 and the like."""
+    try:
+        return charset.detect(joined(lines, b"content-type"), body)
+    except Unplannable:
+        return None
+
+
+def _policies(lines: NewLines) -> str | None:
+    """Those that only report as well: nobody is to be reported for us."""
+    found = [joined(lines, name) for name in (b"content-security-policy", b"content-security-policy-report-only")]
+    return ", ".join(one for one in found if one) or None
+
+
+# --------------------------------------------------------------------------- outlines
+
+
+def _outlined(page: bytes, made: Personalised | None) -> tuple[Outlined, ...]:
+    if made is None or made.plan is None:
+        return ()
+    return tuple(Outlined(_for_a_style(one), _label(one.placements)) for one in outlines(page, made.plan, made.placing))
+
+
+def _for_a_style(outline: Outline) -> str:
+    """A selector as it may stand in a ``<style>`` of a page of any charset: ASCII, and no tag."""
+    return "".join(one if one.isascii() and one != "<" else f"\\{ord(one):x} " for one in outline.selector)
+
+
+def _label(placements: tuple[Placement, ...]) -> str:
+    return ", ".join(dict.fromkeys(f"{one.experience.name} · {one.edit.where.short}" for one in placements))
+
+
+# --------------------------------------------------------------------------- the explanation
+
+
+def instead(lines: NewLines, status: int, intent: Intent, lane: Lane, trail: Trail) -> Page | None:
     """The explanation of a page that passes, where it is asked for; else None.  Never raises."""
     if lane.kind is not LaneKind.PASS or intent.active is None or not intent.active.explain or trail.fault:
         return None
     try:
-        return explanation(lines, intent, intent.active, lane)
+        return explanation(lines, intent, intent.active, lane, status=status)
     except Exception:
         trail.failed(log, "explaining the answer to")
         return None
@@ -68,48 +191,54 @@ def explanation(
     *,
     body: bytes | None = None,
     made: Personalised | None = None,
+    status: int = 200,
 ) -> Page:
     """Why the previewed visitor gets what they get, as a page in place of the shop's; ``body`` is that page."""
-    assert intent.book is not None
-    request, plan = intent.request, None
-    if body is not None:
-        csp = joined(lines, b"content-security-policy")
-        plan = survey(intent.book, request, body, joined(lines, b"content-type"), csp=csp)
-    told = explain(
-        intent.book,
-        active.visitor,
-        request,
-        forced=active.forced,
-        placing=made.placing if made is not None else None,
-        plan=plan,
-        lane=lane,
-        notes=(*active.problems, *((made.note,) if made is not None and made.note else ())),
-    )
-    page = explain_page(told, page=address(active, explain=False), leave_path=LEAVE_PATH, back=address(active))
-    out = [line for line in previewed(lines, active) if line[0] not in _OF_THE_SHOPS_PAGE]
-    out.append((b"content-type", CONTENT_TYPE.encode()))
-    out.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
-    coding, leaving = encode(page, accept_encoding(request))
+    told = _told(lines, intent, active, lane, body, made, status)
+    out = [line for line in previewed(lines, active) if line[0] not in _OF_THE_SHOPS_PAGE | {b"location", b"refresh"}]
+    if active.as_json:
+        page = json.dumps(as_json(told), ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n"
+        out.append((b"content-type", JSON_TYPE.encode()))
+    else:
+        page = explain_page(
+            told, page=absolute(active, address(active, explain=False)), leave_path=LEAVE_PATH, back=address(active)
+        )
+        out.append((b"content-type", CONTENT_TYPE.encode()))
+        out.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))
+    coding, leaving = encode(page, accept_encoding(intent.request))
     return Page(200, respond.framed(out, length=None, coding=coding), leaving)
 
 
-def with_bar(made: Personalised, bar: bytes) -> bytes:
-    """The page with the bar at the end of its body, where the plan knows that place, else behind everything.
-
-    HTML puts what follows the end tag of the body into the body (WHATWG HTML, 13.2.6.4.19).
-    """
-    end = made.plan.body_end if made.plan is not None else None
-    splices = made.placing.splices
-    if end is None or made.placing.roundtrips or any(one.start < end < one.end for one in splices):
-        return made.body + bar
-    end += sum(len(one.text) - (one.end - one.start) for one in splices if one.end <= end)
-    return made.body[:end] + bar + made.body[end:]
-
-
-def _takes_ascii(lines: NewLines, body: bytes) -> bool:
-    """ASCII bytes can be put into the page: not where its charset is UTF-16 and the like."""
-    try:
-        charset.detect(joined(lines, b"content-type"), body)
-    except Unplannable:
-        return False
-    return True
+def _told(
+    lines: NewLines,
+    intent: Intent,
+    active: Active,
+    lane: Lane,
+    body: bytes | None = None,
+    made: Personalised | None = None,
+    status: int = 200,
+) -> Explanation:
+    assert intent.book is not None
+    plan = None
+    if body is not None:
+        csp = joined(lines, b"content-security-policy")
+        plan = survey(intent.book, intent.request, body, joined(lines, b"content-type"), csp=csp)
+    notes = [*active.problems]
+    if made is not None and made.note:
+        notes.append(made.note)
+    if active.off:
+        notes.append("this preview shows the shop's own page: nothing is placed")
+    if status != 200:
+        to = joined(lines, b"location")
+        notes.append(f"the shop answers {status}" + (f", and leads to {to[:300]}" if to else ""))
+    return explain(
+        intent.book,
+        active.visitor,
+        intent.request,
+        forced=active.forced,
+        without=active.without,
+        placing=made.placing if made is not None else None,
+        plan=plan,
+        lane=lane,
+        notes=notes,
+    )

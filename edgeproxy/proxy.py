@@ -20,7 +20,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httpx
 
@@ -30,13 +30,15 @@ from edgeproxy.core import policy, preview, query
 from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
+from edgeproxy.core.policy import is_navigation
 from edgeproxy.core.visitor import Keys, VerifiedCookies
 from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
-from edgeproxy.own import OWN_PATHS, Pages, leave, own
+from edgeproxy.own import OWN_PATHS, Asked, Pages, own
 from edgeproxy.pages import PageCache
-from edgeproxy.previewing import instead
+from edgeproxy.previewing import barred, instead, takes_bar
+from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.relay import Relay, disbelief
 from edgeproxy.respond import NewLines, Origin
 from edgeproxy.rewrite import OUR_FAULT, Rewriter, bare
@@ -53,7 +55,6 @@ log = logging.getLogger("edgeproxy.proxy")
 _NOTHING = httpx.ByteStream(b"")
 _NO_RULES = Lane(LaneKind.PASS, "no rules are live")
 _UPGRADE = "another protocol is asked for (Upgrade)"
-_PAGES: Final[Pages] = {preview.LEAVE_PATH: {"POST": leave}}
 
 
 class _Checked(NamedTuple):
@@ -90,7 +91,7 @@ class EdgeProxy:
         journal: Journal,
         rewriter: Rewriter,
         cache: PageCache | None = None,
-        pages: Pages = _PAGES,
+        pages: Pages = PREVIEW_PAGES,
     ) -> None:
         self._pages = pages
         self._settings = settings
@@ -199,13 +200,7 @@ class EdgeProxy:
         if isinstance(intent.preview, preview.Exchange):
             await answer.whole(
                 303,
-                (
-                    (b"location", intent.preview.location),
-                    (b"set-cookie", intent.preview.set_cookie),
-                    (b"cache-control", b"no-store"),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"x-robots-tag", b"noindex"),
-                ),
+                respond.elsewhere(intent.preview.location, intent.preview.set_cookie),
                 b"",
             )
             return
@@ -220,19 +215,19 @@ class EdgeProxy:
             return Intent(_NO_RULES, replace(request, query=""))
         lines = [value for name, value in request.headers if name == b"cookie"]
         visitor = visitors.read(lines, self._settings.keys, request.at, self._cookie, self._verified)
-        looked = preview.apply(request, visitor, book, self._settings.keys, open_previews=self._previews_are_open(head))
+        looked = preview.apply(
+            request,
+            visitor,
+            book,
+            self._settings.keys,
+            open_previews=self._previews_are_open(head),
+            domain=self._settings.cookie_domain,
+        )
         if isinstance(looked, preview.Exchange):
             return Intent(Lane(LaneKind.PASS, "a preview begins"), looked.request, preview=looked)
-        forced = None
-        reasons = False
         if isinstance(looked, preview.Active):
-            visitor, forced, reasons = looked.visitor, looked.forced, True
-        decision = decide(book, visitor, looked.request, forced=forced, reasons=reasons)
-        if isinstance(looked, preview.Active):
-            if looked.off:
-                decision = replace(decision, fitting=())
-            lane = policy.lane(book, looked.request, decision, preview=True)
-            return Intent(lane, looked.request, decision, book, looked)
+            return _shown(looked, book)
+        decision = decide(book, visitor, looked.request)
         return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book)
 
     def _previews_are_open(self, head: Forwardable) -> bool:
@@ -348,9 +343,12 @@ class EdgeProxy:
         page: Page | None = None
         method = intent.request.method
         stacked = lane.kind is LaneKind.PASS and self._rewriter.is_stacked(lines, status, method)
-        if stacked or (lane.kind is LaneKind.PRIVATE and method != "HEAD"):
+        with_bar = lane.kind is LaneKind.PASS and takes_bar(lines, status, intent, trail)
+        if with_bar or stacked or (lane.kind is LaneKind.PRIVATE and method != "HEAD"):
             body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
-            if complete and stacked:
+            if complete and with_bar:
+                page = barred(lines, status, body, intent, lane, trail, limit=self._settings.limits.page_bytes)
+            elif complete and stacked:
                 lines, body = await self._rewriter.unstacked(lines, body, intent, trail)
             elif complete:
                 page = await self._rewriter.rewrite(lines, body, intent, trail)
@@ -358,8 +356,8 @@ class EdgeProxy:
                 lane = trail.lane = replace(lane, kind=LaneKind.PASS, why=trail.why_incomplete)
         else:
             body = b""
-        if page is None and status == 200 and trail.broken is None:
-            page = instead(lines, intent, lane, trail)
+        if page is None and trail.broken is None:
+            page = instead(lines, status, intent, lane, trail)
         if page is not None:
             await answer.whole(page.status, self._signed(page.lines, trail), page.body)
             self._rewriter.afterwards(page, intent, trail)
@@ -420,7 +418,10 @@ class EdgeProxy:
         """An address of ours."""
         trail.own = True
         try:
-            told = await own(self._pages, checked.request, checked.head, receive)
+            head = checked.head
+            open_ = self._previews_are_open(head)
+            asked = Asked(checked.request, head, self._settings.keys, open_, self._settings.cookie_domain)
+            told = await own(self._pages, asked, receive)
         except VisitorLeft:
             trail.problem = "the visitor left"
             raise CutShort from None
@@ -443,6 +444,14 @@ class EdgeProxy:
         await answer.whole(page.status, page.headers, page.body)
 
 
+def _shown(looked: preview.Active, book: RuleBook) -> Intent:
+    """What somebody who previews is shown."""
+    decision = decide(book, looked.visitor, looked.request, forced=looked.forced, without=looked.without, reasons=True)
+    if looked.off:
+        decision = replace(decision, fitting=())
+    return Intent(policy.lane(book, looked.request, decision, preview=True), looked.request, decision, book, looked)
+
+
 # --------------------------------------------------------------------------- the shop's side
 
 
@@ -454,7 +463,7 @@ def _status_of(error: ShopError) -> int:
 def _for_shop(lines: list[tuple[bytes, bytes]], intent: Intent) -> list[tuple[bytes, bytes]]:
     """The lines that the shop is asked with: those of the visitor, less what must not be answered as they put it."""
     lane = intent.lane
-    whole = lane.kind is LaneKind.PRIVATE
+    whole = lane.kind is LaneKind.PRIVATE or (intent.active is not None and is_navigation(intent.request))
     if whole or (lane.personal and intent.is_document):
         # what the browser holds may be another variant: it is asked for anew (RFC 9110, 13.1)
         lines = respond.strip_conditionals(lines)

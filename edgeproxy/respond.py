@@ -30,6 +30,7 @@ from edgeproxy.clamp import clamped, targeted
 __all__ = [
     "Origin",
     "clamped",
+    "elsewhere",
     "etag",
     "framed",
     "had_validator",
@@ -236,6 +237,18 @@ def preview(lines: Lines) -> NewLines:
         (b"referrer-policy", b"same-origin"),
     ]
     return leaving
+
+
+def elsewhere(location: bytes, set_cookie: bytes | None = None) -> NewLines:
+    """A 303 of ours, which nobody keeps and whose address nobody is told."""
+    cookie = [(b"set-cookie", set_cookie)] if set_cookie is not None else []
+    return [
+        (b"location", location),
+        *cookie,
+        (b"cache-control", b"no-store"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-robots-tag", b"noindex"),
+    ]
 
 
 def strip_conditionals(lines: Lines) -> NewLines:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from edgeproxy.core.model import Decision, Lane, LaneKind, Outcome, PageRequest, RuleBook
+from edgeproxy.core.model import Decision, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
 from edgeproxy.core.preview import Active, Exchange
 from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.html.model import PlaceOutcome, Placing
@@ -31,6 +31,8 @@ class Intent:
     decision: Decision | None = None
     book: RuleBook | None = None
     preview: Active | Exchange | None = None
+    mistakes: tuple[Problem, ...] = ()  # of the rules on disk, for who previews: the last good ones are shown
+    draft: str = ""  # which rules a preview is by, in words; "": the live ones
 
     @property
     def active(self) -> Active | None:

@@ -592,7 +592,7 @@ def test_law_8_what_was_decided_explains_itself(who: Who, path: str) -> None:
     live = ask(asked, path, headers=who.headers())
     looked = ask(asked, path, headers=[*who.headers(), leave])
     assert looked.body.startswith(live.body)
-    assert looked.body[len(live.body) :].lstrip().startswith(b'<div role="region" aria-label="Preview"')
+    assert looked.body[len(live.body) :].lstrip().startswith(b"<edge-preview>")
 
     told = ask(asked, path + "?edge_explain=1", headers=[*who.headers(), leave]).body.decode()
     experiences, slots = rows(told, "experiences"), rows(told, "slots")

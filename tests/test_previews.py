@@ -18,6 +18,8 @@ HTML = ("Content-Type", "text/html; charset=utf-8")
 LATER = int(NOON + 600)
 ANY = ("cookie", f"edge_preview={sign_session(Session(Leave.ANY, PreviewFlags(), LATER), KEYS)}")
 
+OFF = PreviewFlags(off=True)
+
 
 def kept(got: Got) -> tuple[str, str]:
     """The preview cookie as a browser sends it with the next click."""
@@ -25,7 +27,7 @@ def kept(got: Got) -> tuple[str, str]:
 
 
 def without_bar(got: Got) -> bytes:
-    return re.sub(rb'<div role="region" aria-label="Preview".*?</div>', b"", got.body, count=1, flags=re.DOTALL)
+    return re.sub(rb"<edge-preview>.*</edge-preview>", b"", got.body, count=1, flags=re.DOTALL)
 
 
 async def test_a_link_then_a_click_then_another_stage_then_the_way_out() -> None:
@@ -90,15 +92,66 @@ async def test_a_page_that_breaks_off_is_not_explained_away() -> None:
     assert (got.raw, got.cut) == (PAGE[:50], True)
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD"])
-async def test_what_is_no_look_at_a_page_shows_no_bar(method: str) -> None:
-    world = World(
-        Shop(Told(headers=[HTML, ("Cache-Control", "max-age=60")], chunks=[PAGE] if method == "POST" else []))
+@pytest.mark.parametrize(
+    ("target", "method", "status", "coding"),
+    [
+        ("/", "POST", 200, ""),
+        ("/checkout/pay", "GET", 200, ""),
+        ("/checkout/pay", "GET", 200, "gzip"),
+        ("/gone", "GET", 404, ""),
+        ("/", "POST", 422, "gzip"),
+        ("/", "GET", 500, ""),
+    ],
+)
+async def test_every_document_has_the_bar_and_nothing_else_of_it_changes(
+    target: str, method: str, status: int, coding: str
+) -> None:
+    """An answer to a form, a page that nobody edits, an error: the preview goes on, and is seen to."""
+    lines = [HTML, ("Cache-Control", "max-age=60"), ("X-Shop", "1")]
+    body = gzip.compress(PAGE) if coding else PAGE
+    told = Told(status, [*lines, ("Content-Encoding", coding)] if coding else lines, [body[:50], body[50:]])
+    world = World(Shop(told))
+    takes = [("accept-encoding", "gzip")] if coding else []
+    for headers in ([], [("accept", "text/html,*/*;q=0.8")], [("sec-fetch-dest", "document")]):
+        got = await world.ask(
+            target, method=method, headers=[ANY, *takes, *headers], body=[b"a=1"] if method == "POST" else []
+        )
+        assert (got.status, got.cut) == (status, False)
+        assert got.body != PAGE
+        assert without_bar(got) == PAGE
+        assert got.get("x-shop") == ["1"]
+        assert got.one("cache-control") == "no-store"
+        assert got.one("x-robots-tag") == "noindex"
+
+
+@pytest.mark.parametrize(
+    ("method", "told", "headers"),
+    [
+        ("HEAD", Told(headers=[HTML], chunks=[]), []),
+        ("GET", Told(), [("sec-fetch-dest", "iframe")]),
+        ("GET", Told(404, [HTML]), [("sec-fetch-dest", "iframe")]),
+        ("GET", Told(404, [HTML]), [("sec-fetch-dest", "empty")]),
+        ("POST", Told(), [("sec-fetch-dest", "empty")]),
+        ("POST", Told(), [("x-requested-with", "XMLHttpRequest")]),
+        ("POST", Told(), [("accept", "*/*")]),
+        ("POST", Told(headers=[HTML, ("Content-Disposition", "attachment; filename=bill.html")]), []),
+        ("POST", Told(302, [HTML, ("Location", "/")]), []),
+        ("POST", Told(headers=[("Content-Type", "application/json")]), []),
+        ("GET", Told(404, [("Content-Type", "text/html; charset=utf-16")], [PAGE.decode().encode("utf-16")]), []),
+        ("POST", Told(headers=[HTML, ("Content-Encoding", "rot13")]), []),
+    ],
+)
+async def test_what_nobody_looks_at_as_a_page_has_no_bar(
+    method: str, told: Told, headers: list[tuple[str, str]]
+) -> None:
+    """A frame in a page, what a script fetched, a file to keep, a redirect: every byte as the shop sent it."""
+    got = await World(Shop(told)).ask(
+        "/c/none" if method == "GET" else "/",
+        method=method,
+        headers=[("cookie", f"edge_preview={sign_session(Session(Leave.ANY, OFF, LATER), KEYS)}"), *headers],
+        body=[b"a=1"] if method == "POST" else [],
     )
-    got = await world.ask("/", method=method, headers=[ANY], body=[b"a=1"] if method == "POST" else [])
-    assert got.body == (PAGE if method == "POST" else b"")
-    assert got.one("cache-control") == "no-store"
-    assert got.one("x-robots-tag") == "noindex"
+    assert got.raw == b"".join(one for one in told.chunks if isinstance(one, bytes))
 
 
 async def test_pictures_and_scripts_of_a_previewed_page_are_kept_as_ever() -> None:

@@ -75,9 +75,11 @@ def run_preview_link(
     segments: Sequence[str] = (),
     persona: str | None = None,
     experience: str | None = None,
+    without: Sequence[str] = (),
     at: str | None = None,
     off: bool = False,
     explain: bool = False,
+    rules: str | None = None,
     any: bool = False,  # noqa: A002 - the flag's own word
     expires: str = "7d",
     keys: str,
@@ -86,7 +88,17 @@ def run_preview_link(
     err: TextIO,
 ) -> int:
     """Print a signed link to ``url`` that shows exactly these flags, or with ``any`` gives leave to use all of them."""
-    wanted = PreviewFlags(stage, tuple(segments) if segments else None, persona, experience, at, off, explain)
+    wanted = PreviewFlags(
+        stage=stage,
+        segments=tuple(segments) if segments else None,
+        persona=persona,
+        experience=experience,
+        without=tuple(without),
+        at=at,
+        off=off,
+        explain=explain,
+        rules=rules or None,
+    )
     try:
         parts = urlsplit(url)
         parsed = Keys.parse(keys)

@@ -1,28 +1,113 @@
-"""The preview bar: says what is being previewed, and how to leave.  Goes to the end of body, in previews only.
+"""The preview bar: what is previewed, why, and forms to see it otherwise.  Goes to the end of body, in previews only.
 
-Here: HTML out of ``core.preview.Active``.  Not here: where it is put (the proxy), the answer to its form
-(``core.preview.leave``).  No script, no class, no id, no marker: inline styles alone, and a plain form that works where
-a page's CSP forbids them.
+Here: HTML out of ``core.preview.Active`` and the explanation of the page.  Not here: where it is put (``previewing``),
+the answers to its forms (``core.asking``).
+
+It lives in a closed shadow root that the HTML itself declares: the page's styles do not reach in, the bar's do not
+reach out, no script of the page sees it, and it needs none of its own.  The panel is a popover (Escape closes it, the
+focus goes back).  Its style comes as the page's policy lets it: inline, with the page's nonce, as a file of our own,
+or not at all; then it is a plain form at the page's end, which works the same.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from edgeproxy.console.pages import PAGES, ascii_html
-from edgeproxy.core import query
-from edgeproxy.core.preview import LEAVE_PATH, Active
+from edgeproxy.core import query, schedule
+from edgeproxy.core.asking import AS_IT_IS, LASTS, LEAVE_PATH, LINK_PATH, SHOW_PATH
+from edgeproxy.core.decide import known
+from edgeproxy.core.explanation import GOOD, NOBODYS, Explanation
+from edgeproxy.core.flags import STRANGER
+from edgeproxy.core.model import Problem, RuleBook
+from edgeproxy.core.preview import Active
+
+STYLE_PATH: Final = "/-/edge/bar.css"
+STYLE: Final = re.sub(
+    r"\s*([{};:,])\s+", r"\1", (files("edgeproxy.console") / "static" / "bar.css").read_text("ascii")
+).strip()
+"""The bar's own style; ASCII, so that it fits into any page."""
+
+MOST_MISTAKES: Final = 12  # that are told
+HOST: Final = "edge-preview"
+"""The element that carries the shadow root: a name that no page's style knows."""
 
 
-def bar(active: Active) -> bytes:
-    """The bar as ASCII HTML, to be inserted as it is into a page of any ASCII-compatible charset."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the style gets in: ``inline`` (with ``nonce``, if there is one), ``linked``, or neither."""
+
+    inline: bool = True
+    linked: bool = False
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """One changed element: a selector, and what is said of it."""
+
+    selector: str
+    label: str
+
+
+def bar(
+    active: Active,
+    book: RuleBook,
+    told: Explanation | None = None,
+    *,
+    way: Way | None = None,
+    mistakes: Sequence[Problem] = (),
+    outlined: Sequence[Outlined] = (),
+    draft: str = "",
+) -> bytes:
+    """The bar as ASCII HTML, to be inserted as it is into a page of any ASCII-compatible charset.
+
+    ``told`` explains the page; ``mistakes`` are those of the rules on disk, where the last good ones are shown;
+    ``outlined`` are changed elements, in a page that lets a style in; ``draft`` says which rules these are, when they
+    are not the live ones.
+    """
+    way = way or Way()
+    seen = known(book, active.visitor)
+    flags = active.flags
+    styled = way.inline or way.linked
     return ascii_html(
         PAGES.get_template("bar.html").render(
-            said=active.said,
-            problems=active.problems,
-            leave=_absolute(active, LEAVE_PATH),
+            host=HOST,
+            way=way,
+            style=STYLE,
+            styled=styled,
+            style_at=absolute(active, STYLE_PATH),
+            active=active,
+            flags=flags,
+            told=told if active.may_explain else None,
+            good=GOOD,
+            nobodys=NOBODYS,
+            mistakes=mistakes[:MOST_MISTAKES] if active.may_explain else (),
+            stale=bool(mistakes),
+            more=max(0, len(mistakes) - MOST_MISTAKES),
+            outlined=outlined if way.inline else (),
+            draft=draft,
+            personas=[STRANGER, *book.personas] if STRANGER not in book.personas else list(book.personas),
+            stages=book.shop.stages,
+            segments=book.shop.segments,
+            experiences=[one.name for one in book.experiences],
+            stage=seen.stage or "",
+            wears=seen.segments,
+            as_it_is=AS_IT_IS,
+            at=_local(active, book),
+            timezone=book.shop.timezone,
+            until=schedule.as_text(active.expires // 60 * 60, schedule.zone(book.shop.timezone)),
+            lasts=LASTS,
+            show=absolute(active, SHOW_PATH),
+            link=absolute(active, LINK_PATH),
+            leave=absolute(active, LEAVE_PATH),
             back=address(active),
-            why=_why(active) if active.may_explain and not active.explain else None,
+            why=absolute(active, address(active, explain=True)) if active.may_explain else None,
         )
     )
 
@@ -35,11 +120,16 @@ def address(active: Active, *, explain: bool | None = None) -> str:
     return query.target(active.request.path, raw).decode("ascii")
 
 
-def _why(active: Active) -> str:
-    return _absolute(active, address(active, explain=True))
+def _local(active: Active, book: RuleBook) -> str:
+    """The previewed moment as an ``<input type=datetime-local>`` takes it; "" for now."""
+    if active.flags.at is None or active.request.at == active.real[1]:
+        return ""
+    text = schedule.as_text(active.request.at, schedule.zone(book.shop.timezone))
+    found = re.match(r"(\d{4,}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?)", text)
+    return f"{found[1]}T{found[2]}" if found else ""
 
 
-def _absolute(active: Active, target: str) -> str:
+def absolute(active: Active, target: str) -> str:
     """With scheme and host: a page's ``<base>`` may say that paths are another host's."""
     return f"{active.request.scheme}://{active.request.host}{target}"
 

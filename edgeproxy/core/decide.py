@@ -11,6 +11,7 @@ somebody asked.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -68,13 +69,15 @@ def decide(
     request: PageRequest,
     *,
     forced: str | None = None,
+    without: Collection[str] = (),
     reasons: bool = False,
 ) -> Decision:
     """Try every experience in order, at ``request.at``.  Pure: same input, same decision.  Never raises.
 
     ``forced`` names an experience that a preview wants seen: it comes first of what fits, whatever its audience,
     ``when``, schedule, share and ``enabled`` say; but never where ``never``, its ``on`` or the shop's own kill switch
-    keep it away.  ``reasons`` fills ``steps``, one for each experience.
+    keep it away.  ``without`` are experiences that a preview wants not seen.  ``reasons`` fills ``steps``, one for each
+    experience.
     """
     facts = Facts(known(book, staged(book, visitor, request.at)), request, book.shop)
     judge = _Judge(book, facts, reasons)
@@ -83,7 +86,9 @@ def decide(
     if forced is not None:
         judge.make_room(forced)
     for place, experience in enumerate(book.experiences):
-        if experience.name == forced:
+        if experience.name in without:
+            outcome, why = Outcome.OFF, "switched off by the preview"
+        elif experience.name == forced:
             outcome, why = judge.forced(place)
             if outcome is Outcome.PREVIEW:
                 fitting.insert(0, experience)

@@ -9,7 +9,7 @@ the command, by previews, and by rule tests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -83,6 +83,7 @@ def explain(
     request: PageRequest,
     *,
     forced: str | None = None,
+    without: Collection[str] = (),
     placing: PlacingSeen | None = None,
     plan: PlanSeen | None = None,
     lane: Lane | None = None,
@@ -93,7 +94,7 @@ def explain(
     Without ``placing`` experiences end in "fits" and slots tell who would have them.  ``lane`` is the one that was
     taken, when the caller knows it better than ``policy.lane`` does before the shop answered.
     """
-    decision = decide(book, visitor, request, forced=forced, reasons=True)
+    decision = decide(book, visitor, request, forced=forced, without=without, reasons=True)
     seen = decision.visitor
     taken = policy.lane(book, request, decision) if lane is None else lane
     said = list(notes)

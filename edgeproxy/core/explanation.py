@@ -105,7 +105,7 @@ def as_text(explanation: Explanation) -> str:
     lines += _labelled("note", explanation.notes)
 
     lines += ["", "Experiences, in the order in which they are tried"]
-    lines += _rows([_Row(e.outcome in _GOOD, e.name, e.outcome, e.where, (e.why,)) for e in explanation.experiences])
+    lines += _rows([_Row(e.outcome in GOOD, e.name, e.outcome, e.where, (e.why,)) for e in explanation.experiences])
     lines += ["", "Slots of this page"]
     lines += _rows([_slot_row(slot) for slot in explanation.slots])
     if explanation.styles:
@@ -116,7 +116,7 @@ def as_text(explanation: Explanation) -> str:
     return "\n".join("".join(one if one.isprintable() else "\ufffd" for one in line).rstrip() for line in lines)
 
 
-_GOOD: Final = frozenset({Outcome.APPLIED.value, Outcome.FITS.value, Outcome.PREVIEW.value})
+GOOD: Final = frozenset({Outcome.APPLIED.value, Outcome.FITS.value, Outcome.PREVIEW.value})
 
 
 @dataclass(frozen=True, slots=True)

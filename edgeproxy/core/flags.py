@@ -22,6 +22,7 @@ STRANGER: Final = "stranger"
 LONGEST_LABEL: Final = 64  # characters
 MOST_SEGMENTS: Final = 32
 MOST_NAMED: Final = 6  # in a hint
+LONGEST_DRAFT: Final = 120  # characters: branches have longer names than labels
 
 _YES: Final = frozenset({"", "1", "yes", "true", "on"})
 _NO: Final = frozenset({"0", "no", "false", "off"})
@@ -34,57 +35,72 @@ class PreviewFlags:
     stage: str | None = None  # "": no stage
     segments: tuple[str, ...] | None = None  # (): none; None: not said
     persona: str | None = None
-    experience: str | None = None
+    experience: str | None = None  # forced
+    without: tuple[str, ...] = ()  # experiences that are switched off
     at: str | None = None
     off: bool = False
     explain: bool = False
+    outline: bool = False  # what is changed is outlined
+    rules: str | None = None  # a draft; None: the live rules
 
     def pairs(self) -> list[tuple[str, str]]:
         """As query parameters, in a fixed order."""
         said = [("edge_stage", self.stage), ("edge_persona", self.persona)]
         said += [("edge_segment", segment) for segment in (self.segments if self.segments is not None else ())]
         said += [("edge_segment", "")] if self.segments == () else []
-        said += [("edge_experience", self.experience), ("edge_at", self.at)]
+        said += [("edge_experience", self.experience)]
+        said += [("edge_experience", f"!{name}") for name in self.without]
+        said += [("edge_at", self.at)]
         said += [("edge_off", "1")] if self.off else []
         said += [("edge_explain", "1")] if self.explain else []
+        said += [("edge_outline", "1")] if self.outline else []
+        said += [("edge_rules", self.rules)]
         return [(name, value) for name, value in said if value is not None]
 
 
 def read_flags(pairs: Iterable[tuple[str, str]]) -> tuple[PreviewFlags, tuple[str, ...]]:
     """Decoded query parameters (``edge_token`` among them is skipped) → flags, and what is wrong with them in words.
 
-    ``edge_segment`` may repeat, an empty one says "none"; of any other the last holds.  Values longer than any label
-    are not taken.
+    ``edge_segment`` may repeat, an empty one says "none"; so may ``edge_experience=!name``, which switches one off; of
+    any other the last holds.  Values longer than any label are not taken.
     """
     single: dict[str, str] = {}
     segments: list[str] | None = None
+    without: list[str] = []
     problems: list[str] = []
     for name, value in pairs:
         value = value.strip()
-        if len(value) > LONGEST_LABEL:
-            problems.append(f"{name} is longer than {LONGEST_LABEL} characters: not taken")
+        longest = LONGEST_DRAFT if name == "edge_rules" else LONGEST_LABEL
+        if len(value) > longest:
+            problems.append(f"{name} is longer than {longest} characters: not taken")
         elif name == "edge_segment":
             segments = segments if segments is not None else []
             if value and value not in segments and len(segments) < MOST_SEGMENTS:
                 segments.append(value)
+        elif name == "edge_experience" and value.startswith("!"):
+            if value[1:] not in without and len(without) < MOST_SEGMENTS:
+                without.append(value[1:])
         elif name != "edge_token":
             if single.get(name, value) != value:
                 problems.append(f"{name} is there more than once: the last one holds")
             single[name] = value
     switches = {}
-    for name in ("edge_off", "edge_explain"):
+    for name in ("edge_off", "edge_explain", "edge_outline"):
         text = single.get(name, "0").lower()
         if text not in _YES | _NO:
-            problems.append(f"{name} is {_shown(text)}, wanted 1 or 0")
+            problems.append(f"{name} is {shown(text)}, wanted 1 or 0")
         switches[name] = text in _YES
     flags = PreviewFlags(
         stage=single.get("edge_stage"),
         segments=None if segments is None else tuple(segments),
         persona=single.get("edge_persona") or None,
         experience=single.get("edge_experience") or None,
+        without=tuple(without),
         at=single.get("edge_at") or None,
         off=switches["edge_off"],
         explain=switches["edge_explain"],
+        outline=switches["edge_outline"],
+        rules=single.get("edge_rules"),
     )
     return flags, tuple(problems)
 
@@ -96,6 +112,7 @@ class Resolved:
     visitor: Visitor
     at: float | None  # None: the real moment
     forced: str | None
+    without: tuple[str, ...]
     said: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -138,13 +155,17 @@ def resolve(flags: PreviewFlags, book: RuleBook, visitor: Visitor) -> Resolved:
     if changed:
         seen = Visitor(stage, segments, base.id, Source.PREVIEW)
     forced = None
+    names = [experience.name for experience in book.experiences]
     if flags.experience is not None:
-        names = [experience.name for experience in book.experiences]
         if flags.experience in names:
             forced = flags.experience
             said.append(f'experience "{forced}"')
         else:
             problems.append(_unknown("experience", flags.experience, names))
+    without = tuple(name for name in flags.without if name in names)
+    problems += [_unknown("experience", name, names) for name in flags.without if name not in names]
+    if without:
+        said.append(f"without {both(without)}")
     at = None
     if flags.at is not None:
         try:
@@ -152,10 +173,10 @@ def resolve(flags: PreviewFlags, book: RuleBook, visitor: Visitor) -> Resolved:
             at = schedule.from_text(_with_plus(flags.at), zone)
             said.append(schedule.as_text(at, zone))
         except (ValueError, OverflowError, OSError):
-            problems.append(f"edge_at is {_shown(flags.at)}: write a day or a moment, 2026-12-24 or 2026-12-24T10:00")
+            problems.append(f"edge_at is {shown(flags.at)}: write a day or a moment, 2026-12-24 or 2026-12-24T10:00")
     if flags.off:
         said.append("the shop's own page")
-    return Resolved(seen, at, forced, tuple(said), tuple(problems))
+    return Resolved(seen, at, forced, without, tuple(said), tuple(problems))
 
 
 def _with_plus(text: str) -> str:
@@ -167,10 +188,11 @@ def _unknown(noun: str, value: str, names: Iterable[str]) -> str:
     names = list(names)
     listed = f"there is {both(names)}" if len(names) <= MOST_NAMED else ""
     hint = meant(value, names) or (listed if names else f"there is no {noun}")
-    return f"unknown {noun} {_shown(value)}" + (f" ({hint})" if hint else "")
+    return f"unknown {noun} {shown(value)}" + (f" ({hint})" if hint else "")
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A value from outside as it may be told: quoted, short, without what cannot be printed."""
     return (
         '"' + "".join(one if one.isprintable() else "\ufffd" for one in text[:40]) + ('…"' if len(text) > 40 else '"')
     )

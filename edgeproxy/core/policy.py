@@ -16,7 +16,16 @@ from typing import Final
 from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.core.onpath import InForce, in_force, on_path
 
-__all__ = ["BIGGEST_PAGE", "InForce", "in_force", "is_document", "lane", "next_change", "response_lane"]
+__all__ = [
+    "BIGGEST_PAGE",
+    "InForce",
+    "in_force",
+    "is_document",
+    "is_navigation",
+    "lane",
+    "next_change",
+    "response_lane",
+]
 
 BIGGEST_PAGE: Final = 2 * 1024 * 1024  # bytes of decoded body; bigger pages are the shop's own
 
@@ -55,6 +64,16 @@ def is_document(request: PageRequest) -> bool:
     """False only when the browser says that this is for something else than a page (Fetch, Sec-Fetch-Dest)."""
     destination = request.header(b"sec-fetch-dest")
     return destination is None or destination.strip().lower() in _DOCUMENTS
+
+
+def is_navigation(request: PageRequest) -> bool:
+    """True when a browser says that somebody goes to this page with it: no frame, no script, no program."""
+    destination = request.header(b"sec-fetch-dest")
+    if destination is not None:
+        return destination.strip().lower() == "document"
+    # browsers say what for on https and loopback alone (Fetch Metadata, 3): elsewhere they are known by what they take
+    accept = request.header(b"accept")
+    return accept is not None and "text/html" in accept.lower() and request.header(b"x-requested-with") is None
 
 
 def _nothing(book: RuleBook) -> str:

@@ -1,7 +1,7 @@
 """Previews: the live path with one visitor swapped in, for whoever holds a signed leave to look.
 
-Here: what one request's preview comes to (``apply``), and leaving it.  Not here: the bar and the pages around a
-preview (``console``), response headers (``respond``).  Called by the proxy before it decides.
+Here: what one request's preview comes to (``apply``).  Not here: what the bar's forms ask for (``asking``), the bar and
+the pages around a preview (``console``), response headers (``respond``).  Called by the proxy before it decides.
 
 A **token** in the query says either exactly which flags it shows, or that all flags may be used (``any``); it is
 exchanged by a redirect for a **session** cookie and a clean address, so that it leaks by no Referer and the preview
@@ -14,20 +14,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import parse_qsl
 
 from edgeproxy.core import cookies, durations, query
-from edgeproxy.core.flags import PreviewFlags, read_flags, resolve
+from edgeproxy.core.flags import PreviewFlags, read_flags, resolve, shown
 from edgeproxy.core.model import PageRequest, RuleBook, Visitor
-from edgeproxy.core.policy import is_document
+from edgeproxy.core.policy import is_document, is_navigation
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.tokens import Leave, Session, Token, read_session, read_token, sign_session
 from edgeproxy.core.words import both
 
 COOKIE: Final = "edge_preview"
-LEAVE_PATH: Final = "/-/edge/leave"
 OPEN_LASTS: Final = 12 * durations.HOUR
 LONGEST_PATH: Final = 512  # of a page whose explanation is remembered
+MOST_NOTES: Final = 8  # that are remembered for the next page
 
 _HOST: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 
@@ -42,29 +41,70 @@ class Inactive:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A good token: answer 303 to ``location`` with this Set-Cookie, and nothing else."""
+    """Answer 303 to ``location``, a clean address, with this Set-Cookie if there is one, and nothing else."""
 
     request: PageRequest
     location: bytes
-    set_cookie: bytes
+    set_cookie: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A preview: decide ``request`` (its ``at`` is the previewed moment) for ``visitor``, with ``forced``."""
+    """A preview: decide ``request`` (its ``at`` is the previewed moment) for ``visitor``, with what is forced or off.
+
+    ``book`` is the one that flags were checked against.  Where ``draft`` names another one, ``under`` checks them
+    against that.
+    """
 
     request: PageRequest
     visitor: Visitor
     forced: str | None
+    without: tuple[str, ...]  # experiences that are switched off
     off: bool  # the shop's own page
     explain: bool  # the explanation instead of the page
     may_explain: bool  # ``edge_explain`` would be honoured
     flags: PreviewFlags
-    leave: Leave
-    expires: int
+    session: Session  # what the cookie remembers from here on
+    real: tuple[Visitor, float]  # who really asks, and when
     said: tuple[str, ...]  # what is being previewed, in words; () when nothing is swapped
-    problems: tuple[str, ...]  # flags that could not be followed, in words
+    notes: tuple[str, ...]  # what is wrong with flags, link or cookie, whatever the book
+    problems: tuple[str, ...]  # the same, and flags that the book could not follow, in words
     set_cookie: bytes | None  # on the answer to this request; None: the cookie stands
+    as_json: bool = False  # the explanation for machines
+
+    @property
+    def leave(self) -> Leave:
+        """What the holder of this preview may do."""
+        return self.session.leave
+
+    @property
+    def may_change(self) -> bool:
+        """Other flags would be honoured."""
+        return self.session.leave is not Leave.BOUND
+
+    @property
+    def expires(self) -> int:
+        """When the preview is over, in seconds since the epoch."""
+        return self.session.expires
+
+    @property
+    def draft(self) -> str | None:
+        """The draft whose rules are wanted; None: the live ones."""
+        return self.flags.rules
+
+    def under(self, book: RuleBook) -> Active:
+        """The same preview by other rules."""
+        visitor, at = self.real
+        seen = resolve(self.flags, book, visitor)
+        return replace(
+            self,
+            request=replace(self.request, at=at if seen.at is None else seen.at),
+            visitor=seen.visitor,
+            forced=seen.forced,
+            without=seen.without,
+            said=seen.said,
+            problems=(*self.notes, *seen.problems),
+        )
 
 
 Preview = Inactive | Exchange | Active
@@ -74,22 +114,33 @@ Preview = Inactive | Exchange | Active
 
 
 def apply(
-    request: PageRequest, visitor: Visitor, book: RuleBook, keys: Keys, *, open_previews: bool = False
+    request: PageRequest,
+    visitor: Visitor,
+    book: RuleBook,
+    keys: Keys,
+    *,
+    open_previews: bool = False,
+    domain: str | None = None,
 ) -> Preview:
     """What a request's flags, token and preview cookie come to.  Never raises, whatever they hold.
 
     ``request`` is as it came: ``query`` with our flags in it, ``at`` the real moment, ``visitor`` the real visitor.
-    ``open_previews`` says that no token is needed (the caller has made sure that only this machine can ask).
+    ``open_previews`` says that no token is needed (the caller has made sure that only this machine can ask);
+    ``domain`` is that of cookies that we set.
+
+    A browser that goes to an address with flags in it is sent on to the clean one: a page's scripts, counters and
+    Referers never get to know them.
     """
     raw = request.query.encode("latin-1", "replace")
     left = query.cut(raw)
-    lines = [value for name, value in request.headers if name == b"cookie"]
-    sent = cookies.values(lines, COOKIE.encode())
+    sent = cookies.values([value for name, value in request.headers if name == b"cookie"], COOKIE.encode())
     if not left.flags and not sent:
         return Inactive(request)
     clean = replace(request, query=left.query.decode("latin-1")) if left.flags else request
     # what a script or a picture asks for is never a place to change the preview
     document = request.method in {"GET", "HEAD"} and is_document(request)
+    host = _HOST.fullmatch(request.host) is not None
+    moves = bool(left.flags) and request.method == "GET" and host and is_navigation(request)
     pairs = [(name, value) for name, value in left.flags if name != "edge_token"]
     tokens = [value for name, value in left.flags if name == "edge_token"]
     notes: list[str] = []
@@ -99,33 +150,47 @@ def apply(
         if isinstance(token, str):
             notes.append(f"the link's token is not taken: {token}")
             pairs = []  # flags that came with it are nothing
-        elif document and _HOST.fullmatch(request.host):
-            return _exchange(clean, token, pairs, keys)
+        elif document and host:
+            value = _signed(_begun(token, pairs, clean.path), keys)
+            return Exchange(clean, _address(clean), set_cookie(value or "", clean.scheme, domain))
 
-    session = _session(sent, keys, request.at, open_previews, notes)
+    session = session_of(sent, keys, request.at, open_previews, notes)
     if session is None:
         if not (open_previews and pairs):
-            return Inactive(clean, tuple(notes))
+            return Exchange(clean, _address(clean), None) if moves else Inactive(clean, tuple(notes))
         session = Session(Leave.OPEN, PreviewFlags(), int(request.at + OPEN_LASTS))
-    return _active(clean, visitor, book, keys, session, pairs, document, notes)
+    active = _active(clean, visitor, book, keys, session, pairs, notes, domain if document else None, document)
+    if moves and not any(name == "edge_explain" for name, _ in pairs):
+        told = active.notes if active.may_change else ()
+        value = _signed(replace(active.session, notes=told[:MOST_NOTES]), keys)
+        if value is not None:
+            return Exchange(clean, _address(clean), set_cookie(value, clean.scheme, domain))
+    return active
 
 
-def _exchange(clean: PageRequest, token: Token, pairs: list[tuple[str, str]], keys: Keys) -> Exchange:
+def _begun(token: Token, pairs: list[tuple[str, str]], path: str) -> Session:
+    """The session that a good token is exchanged for."""
     flags = token.flags
     if token.any:
         asked = read_flags(pairs)[0]
-        flags = replace(asked if _others(pairs) else flags, explain=asked.explain or flags.explain)
-    explain_on = clean.path if flags.explain and len(clean.path) <= LONGEST_PATH else None
+        rules = None if asked.rules == "" else flags.rules
+        explain = asked.explain or flags.explain
+        flags = replace(asked if _others(pairs) else flags, explain=explain, rules=rules)
+    explain_on = path if flags.explain and len(path) <= LONGEST_PATH else None
     if token.any:  # leave to explain is part of it
         flags = replace(flags, explain=False)
-    session = Session(Leave.ANY if token.any else Leave.BOUND, flags, token.expires, explain_on)
-    # flags that came beside an any-token may be too long for a cookie; the token's own, which fit a link, do fit
-    value = sign_session(session, keys) or sign_session(replace(session, flags=token.flags, explain_on=None), keys)
-    location = query.absolute(clean.scheme, clean.host, clean.path, clean.query.encode("latin-1", "replace"))
-    return Exchange(clean, location, _set_cookie(value or "", clean.scheme))
+    return Session(Leave.ANY if token.any else Leave.BOUND, flags, token.expires, explain_on, token.flags.rules)
 
 
-def _session(sent: list[bytes], keys: Keys, now: float, open_: bool, notes: list[str]) -> Session | None:
+def _signed(session: Session, keys: Keys) -> str | None:
+    """The session's cookie; where it would not fit, without notes, then without the flags that came with a link."""
+    bare = PreviewFlags(rules=session.draft)
+    less = (replace(session, notes=()), replace(session, notes=(), explain_on=None, flags=bare))
+    return sign_session(session, keys) or next(filter(None, (sign_session(one, keys) for one in less)), None)
+
+
+def session_of(sent: list[bytes], keys: Keys, now: float, open_: bool, notes: list[str]) -> Session | None:
+    """The session that the preview cookies of a request prove; ``notes`` hears why there is none."""
     if not sent:
         return None
     if len(sent) > 1:
@@ -148,8 +213,9 @@ def _active(
     keys: Keys,
     session: Session,
     pairs: list[tuple[str, str]],
-    document: bool,
     notes: list[str],
+    domain: str | None,
+    document: bool,
 ) -> Active:
     explains, others = [value for name, value in pairs if name == "edge_explain"], _others(pairs)
     may_explain = session.leave is not Leave.BOUND or session.flags.explain
@@ -158,36 +224,56 @@ def _active(
         if ignored:
             notes.append(f"ignored: {both(ignored)}; this preview shows exactly what its link says")
         explains, others = explains if may_explain else [], []
-    flags, set_cookie = session.flags, None
+    cookie = None
+    explain = clean.path == session.explain_on and not others
     if others:  # a link says all of what it shows: nothing of an earlier one lingers
-        flags, problems = read_flags(others)
+        before = session
+        session, problems = changed(session, others, clean.at)
         notes += problems
-        if document and (flags, None) != (session.flags, session.explain_on):
-            expires = int(clean.at + OPEN_LASTS) if session.leave is Leave.OPEN else session.expires
-            value = sign_session(Session(session.leave, flags, expires), keys)
-            set_cookie = _set_cookie(value, clean.scheme) if value else None
+        if document and (session.flags, session.explain_on) != (before.flags, before.explain_on):
+            value = sign_session(session, keys)
+            cookie = set_cookie(value, clean.scheme, domain) if value else None
             if value is None:
                 notes.append("these flags are too long to be remembered for the next click")
-    explain = clean.path == session.explain_on and not others
+    as_json = False
     if explains:
-        wanted, problems = read_flags([("edge_explain", explains[-1])])
+        as_json = explains[-1].strip().lower() == "json"
+        wanted, problems = read_flags([("edge_explain", "1" if as_json else explains[-1])])
         notes += problems
         explain = wanted.explain
-    seen = resolve(flags, book, visitor)
-    return Active(
-        request=replace(clean, at=seen.at) if seen.at is not None else clean,
-        visitor=seen.visitor,
-        forced=seen.forced,
-        off=flags.off,
+    told = (*session.notes, *(note for note in notes if note not in session.notes))
+    active = Active(
+        request=clean,
+        visitor=visitor,
+        forced=None,
+        without=(),
+        off=session.flags.off,
         explain=explain and document,
         may_explain=may_explain,
-        flags=flags,
-        leave=session.leave,
-        expires=session.expires,
-        said=seen.said,
-        problems=(*notes, *seen.problems),
-        set_cookie=set_cookie,
+        flags=session.flags,
+        session=session,
+        real=(visitor, clean.at),
+        said=(),
+        notes=told,
+        problems=told,
+        set_cookie=cookie,
+        as_json=as_json,
     )
+    return active.under(book)
+
+
+def changed(session: Session, pairs: list[tuple[str, str]], now: float) -> tuple[Session, tuple[str, ...]]:
+    """The session with other flags, and what is wrong with these in words; a draft stays, or one that was named."""
+    flags, problems = read_flags(pairs)
+    if flags.rules is None:
+        flags = replace(flags, rules=session.flags.rules)
+    elif not flags.rules:
+        flags = replace(flags, rules=None)
+    elif flags.rules != session.draft:
+        told = f"the draft {shown(flags.rules)} is not shown: a draft needs a link that names it"
+        flags, problems = replace(flags, rules=session.flags.rules), (*problems, told)
+    expires = int(now + OPEN_LASTS) if session.leave is Leave.OPEN else session.expires
+    return Session(session.leave, flags, expires, draft=session.draft), problems
 
 
 def _others(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -195,31 +281,18 @@ def _others(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if name != "edge_explain"]
 
 
-# --------------------------------------------------------------------------- cookie and leaving
+# --------------------------------------------------------------------------- cookie and address
 
 
-def _set_cookie(value: str, scheme: str) -> bytes:
-    secure = "; Secure" if scheme == "https" else ""
-    return f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax{secure}".encode("ascii")
+def set_cookie(value: str, scheme: str, domain: str | None = None) -> bytes:
+    """The preview cookie's Set-Cookie; an empty value ends the preview.
 
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The answer to a form that leaves the preview: 303 to ``location`` with this Set-Cookie."""
-
-    location: bytes
-    set_cookie: bytes
-
-
-def leave(request: PageRequest, form: bytes) -> Left:
-    """End a preview: ``form`` is the urlencoded body of the bar's form, whose ``back`` is a path on this host.
-
-    Anything that is no path of this host goes to its front page.  ``request.host`` has been checked by the caller.
+    SameSite=Lax: it comes along with a link from elsewhere, never with a form or a picture of another site.
     """
-    back = "/"
-    for name, value in parse_qsl(form[:8192].decode("latin-1"), keep_blank_values=True, encoding="latin-1"):
-        if name == "back" and value.startswith("/"):
-            back = value
-    path, _, rest = back.partition("?")
-    location = query.absolute(request.scheme, request.host, path, query.cut(rest.encode("latin-1", "replace")).query)
-    return Left(location, _set_cookie("", request.scheme) + b"; Max-Age=0")
+    attributes = ("; Secure" if scheme == "https" else "") + (f"; Domain={domain}" if domain else "")
+    over = "; Max-Age=0" if not value else ""
+    return f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax{attributes}{over}".encode("ascii")
+
+
+def _address(clean: PageRequest) -> bytes:
+    return query.absolute(clean.scheme, clean.host, clean.path, clean.query.encode("latin-1", "replace"))

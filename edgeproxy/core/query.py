@@ -24,6 +24,8 @@ FLAGS: Final = frozenset(
         b"edge_at",
         b"edge_off",
         b"edge_explain",
+        b"edge_outline",
+        b"edge_rules",
         b"edge_token",
     }
 )

@@ -57,6 +57,8 @@ class Session:
     flags: PreviewFlags
     expires: int
     explain_on: str | None = None  # raw path whose explanation a link asked for
+    draft: str | None = None  # the draft that the link named: no other can be previewed
+    notes: tuple[str, ...] = ()  # what the next page has to say, once
 
 
 def sign_token(token: Token, keys: Keys) -> str:
@@ -89,6 +91,10 @@ def sign_session(session: Session, keys: Keys) -> str | None:
     content: dict[str, object] = {"v": 1, "exp": session.expires, "leave": session.leave.name, **_packed(session.flags)}
     if session.explain_on is not None:
         content["on"] = session.explain_on
+    if session.draft is not None:
+        content["draft"] = session.draft
+    if session.notes:
+        content["notes"] = list(session.notes)
     return _sign(content, keys, SESSION_SALT)
 
 
@@ -98,10 +104,16 @@ def read_session(value: bytes, keys: Keys, now: float) -> Session | str:
     if isinstance(content, str):
         return content
     leave = content.get("leave")
-    on = content.get("on")
     if leave not in Leave.__members__:
         return "it says nothing that is known"
-    return Session(Leave[str(leave)], _unpacked(content), _expiry(content), on if isinstance(on, str) else None)
+    return Session(
+        Leave[str(leave)],
+        _unpacked(content),
+        _expiry(content),
+        _text(content, "on"),
+        _text(content, "draft"),
+        _texts(content, "notes"),
+    )
 
 
 def link(url: str, token: Token, keys: Keys) -> str:
@@ -145,25 +157,36 @@ def _packed(flags: PreviewFlags) -> dict[str, object]:
         "segments": None if flags.segments is None else list(flags.segments),
         "persona": flags.persona,
         "experience": flags.experience,
+        "without": list(flags.without) or None,
         "at": flags.at,
         "off": flags.off or None,
         "explain": flags.explain or None,
+        "outline": flags.outline or None,
+        "rules": flags.rules,
     }
     return {name: value for name, value in said.items() if value is not None}
 
 
 def _unpacked(content: Mapping[str, object]) -> PreviewFlags:
-    def text(name: str) -> str | None:
-        value = content.get(name)
-        return value if isinstance(value, str) else None
-
-    segments = content.get("segments")
     return PreviewFlags(
-        stage=text("stage"),
-        segments=tuple(str(one) for one in segments) if isinstance(segments, list) else None,
-        persona=text("persona"),
-        experience=text("experience"),
-        at=text("at"),
+        stage=_text(content, "stage"),
+        segments=_texts(content, "segments") if isinstance(content.get("segments"), list) else None,
+        persona=_text(content, "persona"),
+        experience=_text(content, "experience"),
+        without=_texts(content, "without"),
+        at=_text(content, "at"),
         off=content.get("off") is True,
         explain=content.get("explain") is True,
+        outline=content.get("outline") is True,
+        rules=_text(content, "rules"),
     )
+
+
+def _text(content: Mapping[str, object], name: str) -> str | None:
+    value = content.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _texts(content: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = content.get(name)
+    return tuple(str(one) for one in value) if isinstance(value, list) else ()

@@ -26,6 +26,7 @@ class Csp:
     nonce: str | None = None
     inline_styles: bool = True
     style_elements: bool = True
+    own_styles: bool = True  # a stylesheet of the page's own origin is let through
 
 
 NONE: Final = Csp()
@@ -44,6 +45,7 @@ def read(policies: Iterable[str]) -> Csp:
         nonce,
         all(_all_inline(sources) for sources in attributes),
         all(_all_inline(sources) or (nonce is not None and nonce in _NONCE.findall(sources)) for sources in styles),
+        all({"'self'", "*"} & set(sources.lower().split()) for sources in styles),
     )
 
 
