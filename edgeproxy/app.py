@@ -130,7 +130,14 @@ def build_app(
             transport.watch, settings.origin_health.encode(), _asks(settings), settings.limits.origin_health_seconds
         )
     return Parts(
-        proxy, build_admin(settings, journal, books, clock=clock), journal, books, source, transport, checks, cache
+        proxy,
+        build_admin(settings, journal, books, cache=cache, clock=clock),
+        journal,
+        books,
+        source,
+        transport,
+        checks,
+        cache,
     )
 
 

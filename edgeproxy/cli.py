@@ -80,6 +80,21 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--admin", default="127.0.0.1:0", metavar="HOST:PORT", help="default: a free port")
     demo.add_argument("--rules", metavar="DIR", help="your own folder (default: ./rules if it is there, else a copy)")
 
+    purge = verbs.add_parser(
+        "purge",
+        help="make a running edgeproxy forget pages that it keeps",
+        description="Asks the admin listener, which tells every worker. A pattern is a path as in rule files:"
+        ' "/c/boots", "/c/**", "/**" for everything; whatever the query. With --tag, what the shop sent under'
+        " that Surrogate-Key or Cache-Tag. Where the listener has a token, set EDGEPROXY_ADMIN_TOKEN.",
+        epilog="curl does the same: curl -X PURGE 'http://127.0.0.1:8081/c/**'",
+        formatter_class=raw,
+    )
+    purge.add_argument("patterns", nargs="*", metavar="PATTERN", help="paths whose pages are forgotten")
+    purge.add_argument(
+        "--tag", action="append", default=[], metavar="NAME", help="a tag of the shop's; may be repeated"
+    )
+    purge.add_argument("--admin", metavar="HOST:PORT", help="the admin listener (default: EDGEPROXY_ADMIN, or its own)")
+
     verbs.add_parser("key", help="make a signing key for EDGEPROXY_KEYS")
 
     cookie = verbs.add_parser(
@@ -286,6 +301,10 @@ def _run(a: argparse.Namespace) -> int:
                 out=out,
                 err=err,
             )
+        case "purge":
+            from edgeproxy.commands.purge import run_purge
+
+            return run_purge(a.patterns, a.tag, a.admin, environ, out, err)
         case "check":
             from edgeproxy.commands.rules import run_check
 

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from edgeproxy.answer import Answer
-from edgeproxy.core.model import Lane, LaneKind
+from edgeproxy.core.model import Lane, LaneKind, RuleBook
 from edgeproxy.core.sharing import NotShared, SharedRequest, shared
 from edgeproxy.errors import CutShort
 from edgeproxy.lines import is_html
@@ -44,6 +44,7 @@ class Sharing:
         self._cache = cache
         self._rewriter = rewriter
         self._signed = signed
+        self._book: RuleBook | None = None  # whose cache rules hold for what is kept
         self._country_header = (settings.country_header or "").encode()
 
     # ------------------------------------------------------------------ before the shop is asked
@@ -75,6 +76,9 @@ class Sharing:
             return False
         began = perf_counter()
         try:
+            if intent.book is not self._book:
+                self._book = intent.book
+                self._cache.adopt(intent.book)
             wanted = self.judge(head, target, lines, intent)
             if isinstance(wanted, NotShared):
                 trail.cache, trail.why_not_shared = "bypass", wanted.why

@@ -1,8 +1,8 @@
 """The admin listener: is it alive, is it ready, what are the numbers, read everything again.
 
-Here: ``/healthz``, ``/readyz``, ``/metrics``, ``/reload`` as a Starlette app with the console's pages beside them
-(``site``), and who may ask.  Not here: anything a visitor can reach (the shop's listener knows none of these paths),
-nor where the answers come from (``Overview``: a supervisor's, or ``OneProcess``).
+Here: ``/healthz``, ``/readyz``, ``/metrics``, ``/reload`` as a Starlette app with ``PURGE`` (``purging``) and the
+console's pages (``site``) beside them, and who may ask.  Not here: anything a visitor can reach (the shop's listener
+knows none of these paths), nor where the answers come from (``Overview``: a supervisor's, or ``OneProcess``).
 
 Who may ask: a browser that somebody has open can be made to ask a listener on loopback in the name of a site (DNS
 rebinding), so the Host must be an address, ``localhost``, or a name that the operator gave.  It can also be made to
@@ -27,8 +27,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from edgeproxy.console import site
 from edgeproxy.console.access import Access, from_elsewhere
 from edgeproxy.console.overview import Books, OneProcess, Overview, Standing
+from edgeproxy.console.purging import Purging
 from edgeproxy.hosts import host_name
 from edgeproxy.journal import Journal
+from edgeproxy.pages import PageCache
 from edgeproxy.settings import Settings
 from edgeproxy.values import is_ip, is_loopback
 
@@ -53,10 +55,15 @@ class _OnlyKnownHosts:
 
 
 def build_admin(
-    settings: Settings, journal: Journal, books: Books, *, clock: Callable[[], float] = time.time
+    settings: Settings,
+    journal: Journal,
+    books: Books,
+    *,
+    cache: PageCache | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """The app of the admin listener of one process; ``app.state.draining``, which the server sets, is a stop's mark."""
-    return build_console(settings, OneProcess(journal, books), clock=clock)
+    return build_console(settings, OneProcess(journal, books, cache), clock=clock)
 
 
 def build_console(settings: Settings, overview: Overview, *, clock: Callable[[], float] = time.time) -> Starlette:
@@ -64,8 +71,8 @@ def build_console(settings: Settings, overview: Overview, *, clock: Callable[[],
 
     ``/healthz`` is 200 as long as somebody serves.  ``/readyz`` is 200 while traffic should come; else 503, with the
     reason.  ``/metrics`` is Prometheus' text.  ``POST /reload`` reads rules, keys and certificate again: 200 when
-    all of them are live now, 422 with every problem when something stays as it was.  Everything else is the console's
-    (``site``), for people.
+    all of them are live now, 422 with every problem when something stays as it was.  ``PURGE`` forgets what is kept
+    (``purging``).  Everything else is the console's (``site``), for people.
     """
     app: Starlette
     access = Access(settings.admin_token, clock)
@@ -98,7 +105,9 @@ def build_console(settings: Settings, overview: Overview, *, clock: Callable[[],
         return _told(await overview.reload(), 422)
 
     async def elsewhere(request: Request, problem: Exception) -> Response:
-        return PlainTextResponse("the console is at /; /healthz, /readyz, /metrics and POST /reload are here\n", 404)
+        return PlainTextResponse(
+            "the console is at /; /healthz, /readyz, /metrics, POST /reload, PURGE are here\n", 404
+        )
 
     routes: list[tuple[str, Callable[[Request], Awaitable[Response]], str]] = [
         ("/healthz", healthz, "GET"),
@@ -110,6 +119,7 @@ def build_console(settings: Settings, overview: Overview, *, clock: Callable[[],
     app = Starlette(
         routes=[
             *(Route(path, endpoint, methods=[method]) for path, endpoint, method in routes),
+            Purging(overview, refused),
             *site.routes(settings, overview, access, clock),
         ],
         middleware=[Middleware(_OnlyKnownHosts, names=frozenset((*settings.admin_hosts, settings.admin.host)))],

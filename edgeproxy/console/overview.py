@@ -7,15 +7,17 @@ Here: the ``Overview`` protocol with its nouns, and ``OneProcess``.  Not here: t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgeproxy.console.bookview import view
 from edgeproxy.core.model import Problem, RuleBook, Severity
+from edgeproxy.core.paths import compile_paths
 from edgeproxy.counters import Export
 from edgeproxy.history import Past, merged
 from edgeproxy.journal import CONTENT_TYPE, Journal
+from edgeproxy.pages import PageCache
 
 __all__ = ["Books", "OneProcess", "Overview", "Rules", "Standing", "Workers"]
 
@@ -60,6 +62,9 @@ class Overview(Protocol):
     async def reload(self) -> Standing:
         """Read again whatever can be read again."""
 
+    async def purge(self, paths: Sequence[str], tags: Sequence[str]) -> int:
+        """Forget what is kept for these path patterns, or under one of these tags; how many answers that were."""
+
     async def numbers(self) -> Export:
         """The same as ``metrics``, in plain types."""
 
@@ -87,8 +92,9 @@ class Books(Protocol):
 class OneProcess:
     """The overview of a process that serves by itself."""
 
-    def __init__(self, journal: Journal, books: Books) -> None:
+    def __init__(self, journal: Journal, books: Books, cache: PageCache | None = None) -> None:
         self.draining = False
+        self._cache = cache
         self._journal = journal
         self._books = books
 
@@ -119,6 +125,11 @@ class OneProcess:
         self._journal.rules(book, ok=ok)
         last = "the rules on disk have mistakes" if not ok or book is None else f"rules {book.version} are live"
         return Standing(ok, [*map(str, self._problems), last])
+
+    async def purge(self, paths: Sequence[str], tags: Sequence[str]) -> int:
+        if self._cache is None:
+            return 0
+        return self._cache.purge(compile_paths(paths) if paths else None, tags)
 
     async def numbers(self) -> Export:
         return self._journal.counters.export()

@@ -430,6 +430,9 @@ class CacheRule:
     strip_set_cookie: Names  # cookies that the stored page need not set
     where: Where = field(compare=False)
 
+    def __hash__(self) -> int:
+        return hash((self.fresh, self.stale, self.stale_if_error))  # of every key: lists of names are not gone through
+
 
 @dataclass(frozen=True, slots=True)
 class RuleTest:

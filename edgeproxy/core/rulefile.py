@@ -31,7 +31,18 @@ from edgeproxy.core.model import (
     Where,
 )
 from edgeproxy.core.recall import recall
-from edgeproxy.core.rules import audiences, edits, experiences, fragments, lifecycle, personas, shop, slots, tests
+from edgeproxy.core.rules import (
+    audiences,
+    caching,
+    edits,
+    experiences,
+    fragments,
+    lifecycle,
+    personas,
+    shop,
+    slots,
+    tests,
+)
 from edgeproxy.core.rules import manners as listened
 from edgeproxy.core.rules.fields import NAME, name_is_good
 from edgeproxy.core.rules.sheet import Sheet, sheet
@@ -129,6 +140,7 @@ class _Reading:
         promised = self.tests(tests.Bench(top.labels, top.zone, known_slots, list(read), known_personas))
         self.used.fragments.update(shelf.used)
         heard = self.manners(top)
+        cached = () if sheet is None else caching.read(sheet, None if top.shop is None else top.shop.never)
         if top.shop is None or any(one.severity is Severity.MISTAKE for one in self.problems):
             return None
         found = [read[name] for name in order]
@@ -147,6 +159,7 @@ class _Reading:
             lifecycle=stages,
             recall=recall(stages, _whole(known_audiences), tried, counts=bool(showings)),
             showings=showings,
+            cache=cached,
         )
         self.problems.extend(lint.warnings(book, self.used, shelf.files, shelf.folder, self.markup))
         if heard is not None:

@@ -14,6 +14,7 @@ from edgeproxy.core.conditions.registry import About
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.rules import (
     audiences,
+    caching,
     consent,
     courtesy,
     edits,
@@ -95,6 +96,7 @@ def _parts(markup: Markup) -> dict[str, object]:
         "conditions-memory": {**table((), _conditions("memory")), "minProperties": 1},
         "conditions-request": {**table((), _conditions("request")), "minProperties": 1},
         "consent": table(consent.FIELDS),
+        "cache": table(caching.FIELDS),
         "lifestage": table(lifecycle.STAGE_FIELDS, _conditions("memory")),
         "edit": _edit(markup),
         "visitor": table(personas.VISITOR_FIELDS),

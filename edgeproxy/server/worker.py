@@ -25,6 +25,7 @@ from typing import Any, Final, TextIO, cast
 from edgeproxy.app import Parts, build_app
 from edgeproxy.console.bookview import view
 from edgeproxy.core.model import Problem, RuleBook, Severity
+from edgeproxy.core.paths import compile_paths
 from edgeproxy.core.rulefile import Parsed
 from edgeproxy.rulebook import Contents, judge
 from edgeproxy.sanitise import Sanitiser
@@ -106,8 +107,9 @@ class Worker:
                 self._served.proxy.use_keys(handover.keys_in(keys))
             case control.NewCertificate(pem):
                 self._listening.greet_with(context_of(pem))
-            case control.Purge():
-                return control.Purged(0)  # nothing is stored: every page is made for its visitor
+            case control.Purge(paths, tags):
+                cache = self._served.cache
+                return control.Purged(cache.purge(compile_paths(paths) if paths else None, tags) if cache else 0)
             case control.Report():
                 return control.Numbers(self._served.journal.counters.export())
             case control.Look():

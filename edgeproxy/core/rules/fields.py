@@ -187,7 +187,7 @@ def names(name: str, help: str, label: str = "") -> Field[tuple[str, ...]]:  # n
     return Field(name, help, {"type": "array", "items": item, "uniqueItems": True}, read)
 
 
-def paths(name: str, help: str, *, may_be_none: bool = False) -> Field[PathSet]:  # noqa: A002
+def paths(name: str, help: str, *, may_be_none: bool = False, required: bool = False) -> Field[PathSet]:  # noqa: A002
     """Path patterns: a list, or one alone.  ``may_be_none``: an empty list is none, and exclusions alone a mistake."""
 
     def read(value: object, spot: Spot) -> PathSet | None:
@@ -212,7 +212,7 @@ def paths(name: str, help: str, *, may_be_none: bool = False) -> Field[PathSet]:
     schema: Mapping[str, object] = shapes.ONE_OR_MORE
     if may_be_none:
         schema = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}}]}
-    return Field(name, help, schema, read)
+    return Field(name, help, schema, read, required)
 
 
 MOMENT_SCHEMA: Mapping[str, object] = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d"}

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from edgeproxy.core.conditions import Labels
 from edgeproxy.core.model import Consent, HouseRules, Shop, Where
 from edgeproxy.core.rules import consent
+from edgeproxy.core.rules.caching import CACHE
 from edgeproxy.core.rules.courtesy import COURTESY
 from edgeproxy.core.rules.fields import Field, Row, flag, names, paths, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
@@ -69,6 +70,7 @@ FIELDS: tuple[Field[object], ...] = (
     LANGUAGE,
     CONSENT,
     COURTESY,
+    CACHE,
 )
 
 
