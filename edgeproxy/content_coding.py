@@ -22,7 +22,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import brotli
 from isal import isal_zlib
@@ -36,6 +36,7 @@ __all__ = [
     "BEST",
     "CODINGS",
     "SMALLEST",
+    "Coder",
     "Undecodable",
     "accepted",
     "best",
@@ -249,6 +250,47 @@ def compress(body: bytes, coding: str) -> bytes:
     if coding == "br":
         return bytes(brotli.compress(body, quality=1))
     raise ValueError(f"no such coding: {coding!r}")
+
+
+class Coder:
+    """A body that is coded piece by piece; ``coding`` is one of ``CODINGS``, or "" for none.
+
+    ``add`` keeps back what it likes, ``flush`` gives all that a reader needs for what was added, ``end`` the end.
+    """
+
+    __slots__ = ("_coding", "_made")
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._made: Any = None  # of three libraries, two without types
+        if coding == "gzip":
+            self._made = isal_zlib.compressobj(2, isal_zlib.DEFLATED, 31)
+        elif coding == "zstd":
+            self._made = zstd.ZstdCompressor(3)
+        elif coding == "br":
+            self._made = brotli.Compressor(quality=1)
+        elif coding:
+            raise ValueError(f"no such coding: {coding!r}")
+
+    def add(self, data: bytes) -> bytes:
+        if not self._coding:
+            return data
+        return bytes(self._made.process(data) if self._coding == "br" else self._made.compress(data))
+
+    def flush(self) -> bytes:
+        match self._coding:
+            case "gzip":
+                return bytes(self._made.flush(isal_zlib.Z_SYNC_FLUSH))
+            case "zstd":
+                return bytes(self._made.flush(self._made.FLUSH_BLOCK))
+            case "br":
+                return bytes(self._made.flush())
+        return b""
+
+    def end(self) -> bytes:
+        if not self._coding:
+            return b""
+        return bytes(self._made.finish() if self._coding == "br" else self._made.flush())
 
 
 def encode(body: bytes, accept_encoding: bytes | None) -> tuple[str, bytes]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from edgeproxy.core.model import Decision, Experience, PageRequest, RuleBook, Slot
 from edgeproxy.html import charset as charsets
+from edgeproxy.html.early import settled, waiting
 from edgeproxy.html.model import Charset, PagePlan, Placing, Unplannable
 from edgeproxy.html.place import nothing, place
 from edgeproxy.html.plan import plan as plan_page
@@ -67,11 +68,7 @@ def personalise(
         return Personalised(body, nothing(decision, str(why)), None, charset, str(why))
     if distrusted:
         page = _without(page, distrusted)
-    values = {
-        "segment": next((s for s in book.shop.segments if s in decision.visitor.segments), ""),
-        "stage": decision.visitor.stage or "",
-        "path": request.path.encode("latin-1", "replace").decode("utf-8", "replace"),
-    }
+    values = _values(book, decision, request)
     placing = place(decision, book, page, body, values)
     note = ""
     if placing.roundtrips:
@@ -82,6 +79,67 @@ def personalise(
             note = str(why)
             placing = place(decision, book, page, body, values, roundtrips=False)
     return Personalised(render(body, placing.splices), placing, page, charset, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The beginning of a page that is still coming."""
+
+    offset: int  # bytes of the shop's page that it stands for
+    body: bytes  # what the visitor gets of them
+
+
+def begin(
+    book: RuleBook,
+    decision: Decision,
+    request: PageRequest,
+    body: bytes,
+    content_type: str | None,
+    *,
+    csp: str | None = None,
+    distrusted: frozenset[str] = frozenset(),
+) -> Begun | None:
+    """What of a page can leave while the rest of it is still coming, edits made; None: nothing yet.
+
+    ``body`` is what has come of it; everything else as for ``personalise``, whose page for the whole body begins with
+    this one (``html.early`` says why, and with which exceptions).
+    """
+    if len(body) < charsets.PRESCAN:
+        return None
+    slots = slots_here(book, decision.fitting, request.path)
+    try:
+        charset = charsets.detect(content_type, body)
+        if charset.source == "default":  # any escape in the rest could make it something else
+            return None
+        known = settled(
+            body, charset, slots, decision, children=children_of(decision.fitting), csp=csp, distrusted=distrusted
+        )
+    except Unplannable:
+        return None
+    if known is None:
+        return None
+    offset, made = known.offset, []
+    for splice in place(decision, book, known.page, body, _values(book, decision, request), roundtrips=False).splices:
+        if splice.end > offset or splice.start >= offset:
+            offset = min(offset, splice.start)
+            break
+        made.append(splice)
+    return Begun(offset, render(body[:offset], made))
+
+
+def waits(book: RuleBook, decision: Decision, path: str) -> tuple[str, ...]:
+    """A note on what keeps a page back from an early flush; none where nothing does, or nothing is edited."""
+    why = waiting(decision, slots_here(book, decision.fitting, path))
+    return (why,) if why else ()
+
+
+def _values(book: RuleBook, decision: Decision, request: PageRequest) -> dict[str, str]:
+    """What the placeholders segment, stage and path stand for."""
+    return {
+        "segment": next((s for s in book.shop.segments if s in decision.visitor.segments), ""),
+        "stage": decision.visitor.stage or "",
+        "path": request.path.encode("latin-1", "replace").decode("utf-8", "replace"),
+    }
 
 
 def survey(

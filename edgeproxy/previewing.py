@@ -29,7 +29,7 @@ from edgeproxy.html.foot import Foot, foot
 from edgeproxy.html.model import Charset, Placement, Unplannable
 from edgeproxy.html.outline import Outline, outlines
 from edgeproxy.lines import accept_encoding, is_html, joined
-from edgeproxy.personalise import Personalised, survey
+from edgeproxy.personalise import Personalised, survey, waits
 from edgeproxy.respond import NewLines
 from edgeproxy.trail import Intent, Trail
 
@@ -224,8 +224,8 @@ def _told(
         csp = joined(lines, b"content-security-policy")
         plan = survey(intent.book, intent.request, body, joined(lines, b"content-type"), csp=csp)
     notes = [*active.problems]
-    if made is not None and made.note:
-        notes.append(made.note)
+    if made is not None:
+        notes += [made.note] if made.note else _held_back(intent)
     if active.off:
         notes.append("this preview shows the shop's own page: nothing is placed")
     if status != 200:
@@ -242,3 +242,10 @@ def _told(
         lane=lane,
         notes=notes,
     )
+
+
+def _held_back(intent: Intent) -> tuple[str, ...]:
+    """What an ordinary visitor, whose page may leave early, waits for."""
+    if intent.book is None or intent.decision is None:
+        return ()
+    return waits(intent.book, intent.decision, intent.request.path)

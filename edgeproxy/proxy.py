@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
@@ -32,6 +33,7 @@ from edgeproxy.core.decide import decide
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
 from edgeproxy.core.policy import is_navigation
 from edgeproxy.core.visitor import Keys, VerifiedCookies
+from edgeproxy.early import Early, EarlyFlush
 from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
@@ -108,6 +110,13 @@ class EdgeProxy:
         self._origin = Origin.of(*settings.origins)
         self._origin_url = httpx.URL(settings.origin)
         self._open_preview = settings.preview == "open"
+        self._early_flush = EarlyFlush(
+            settings.early_flush,
+            journal.counters.counter(
+                "edgeproxy_early_total", "Pages whose beginning left before the shop had sent their end", "then"
+            ),
+            signed=self._signed,
+        )
         self._via = f"1.1 {settings.via}".encode() if settings.via else b""
 
     def use_keys(self, keys: Keys) -> None:
@@ -117,7 +126,7 @@ class EdgeProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing
             raise CutShort
-        trail = Trail(began=perf_counter(), at=self._clock(), method=scope["method"])
+        trail = Trail(perf_counter(), self._clock(), scope["method"], scope["http_version"])
         answer = Answer(send, trail)
         try:
             checked = self._guard(scope, trail)
@@ -345,7 +354,11 @@ class EdgeProxy:
         stacked = lane.kind is LaneKind.PASS and self._rewriter.is_stacked(lines, status, method)
         with_bar = lane.kind is LaneKind.PASS and takes_bar(lines, status, intent, trail)
         if with_bar or stacked or (lane.kind is LaneKind.PRIVATE and method != "HEAD"):
-            body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail)
+            early = self._early(lines, intent, trail, answer) if lane.kind is LaneKind.PRIVATE else None
+            body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail, early)
+            if early is not None and early.started:
+                await self._follow(early, lines, body, None if complete else chunks, intent, trail)
+                return
             if complete and with_bar:
                 page = barred(lines, status, body, intent, lane, trail, limit=self._settings.limits.page_bytes)
             elif complete and stacked:
@@ -364,6 +377,35 @@ class EdgeProxy:
             return
         lines = self._rewriter.untouched(lines, intent, lane, trail)
         await self._stream(status, lines, chunks, body, trail, answer)
+
+    def _early(self, lines: NewLines, intent: Intent, trail: Trail, answer: Answer) -> Early | None:
+        try:
+            return self._early_flush.of(lines, intent, partial(self._rewriter.begin, lines, intent), trail, answer)
+        except Exception:
+            trail.failed(log, "getting ready to send early the answer to")
+            return None
+
+    async def _follow(
+        self,
+        early: Early,
+        lines: NewLines,
+        body: bytes,
+        more: AsyncIterator[bytes] | None,
+        intent: Intent,
+        trail: Trail,
+    ) -> None:
+        """The rest of a page whose beginning has left; ``more`` comes behind ``body`` where that is not all."""
+        if more is None:
+            made = await self._rewriter.begun(lines, body, intent, trail)
+            await early.follow(body, made)
+            if made is not None:
+                self._rewriter.afterwards(Page(200, lines, b"", body, made), intent, trail)
+            return
+        trail.lane = replace(trail.lane or intent.lane, why=trail.why_incomplete)
+        if trail.broken is not None:
+            await early.follow_cut(body)
+            raise trail.broken
+        await early.follow_untouched(body, more)
 
     def _confirmed(self, response: httpx.Response, intent: Intent, trail: Trail) -> tuple[NewLines, Lane]:
         """The shop's lines as they may leave, and the lane that they leave.  Never raises."""
@@ -480,8 +522,13 @@ def _unconditional(lines: list[tuple[bytes, bytes]], method: str) -> list[tuple[
     return [line for line in lines if not line[0].startswith(b"if-") and line[0] != b"range"]
 
 
-async def _collected(shop: AsyncIterator[bytes], limit: int, trail: Trail) -> tuple[bytes, bool]:
-    """The body, and whether it is whole: a page over ``limit`` bytes, or one that broke, is passed as it comes."""
+async def _collected(
+    shop: AsyncIterator[bytes], limit: int, trail: Trail, early: Early | None = None
+) -> tuple[bytes, bool]:
+    """The body, and whether it is whole: a page over ``limit`` bytes, or one that broke, is passed as it comes.
+
+    ``early`` is told of what comes, and at work no more when this returns.
+    """
     chunks: list[bytes] = []
     size = 0
     began = perf_counter()
@@ -489,6 +536,8 @@ async def _collected(shop: AsyncIterator[bytes], limit: int, trail: Trail) -> tu
         async for chunk in shop:
             chunks.append(chunk)
             size += len(chunk)
+            if early is not None:
+                early.came(chunk)
             if size > limit:
                 trail.why_incomplete = f"bigger than {limit:,} bytes"
                 return b"".join(chunks), False
@@ -497,6 +546,12 @@ async def _collected(shop: AsyncIterator[bytes], limit: int, trail: Trail) -> tu
             raise
         trail.broken, trail.why_incomplete = error, "it broke off"
         return b"".join(chunks), False
+    except BaseException:
+        if early is not None:
+            early.dropped()
+        raise
     finally:
         trail.shop_seconds += perf_counter() - began
+        if early is not None:
+            await early.ended()
     return b"".join(chunks), True

@@ -21,7 +21,7 @@ from edgeproxy.core.model import Lane, LaneKind
 from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
 from edgeproxy.pages.model import StoredPage
-from edgeproxy.personalise import Personalised, personalise
+from edgeproxy.personalise import Begun, Personalised, begin, personalise
 from edgeproxy.plans import Plans
 from edgeproxy.previewing import explanation, previewed, shown
 from edgeproxy.respond import NewLines
@@ -133,6 +133,49 @@ class Rewriter:
             trail.placing = None
             return Page(200, bare(lines, intent), body)
 
+    def begin(self, lines: NewLines, intent: Intent, body: bytes) -> Begun | None:
+        """What of a page can leave while the rest is still coming; ``body`` is what has come.  May raise."""
+        assert intent.book is not None
+        assert intent.decision is not None
+        return begin(
+            intent.book,
+            intent.decision,
+            intent.request,
+            body,
+            joined(lines, b"content-type"),
+            csp=joined(lines, b"content-security-policy"),
+            distrusted=self._verification.distrusted(intent.request.path, intent.book.version),
+        )
+
+    async def begun(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail) -> Personalised | None:
+        """The whole of a page whose beginning has left already; None after a fault of ours.  Never raises."""
+        try:
+            assert intent.book is not None
+            distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
+            if len(body) >= OFF_LOOP:
+                made = await asyncio.to_thread(self._made, lines, body, intent, distrusted)
+            else:
+                made = self._made(lines, body, intent, distrusted)
+        except Exception:
+            trail.failed(log, "rewriting the answer to")
+            return None
+        trail.placing = made.placing
+        return made
+
+    def _made(self, lines: NewLines, body: bytes, intent: Intent, distrusted: frozenset[str]) -> Personalised:
+        assert intent.book is not None
+        assert intent.decision is not None
+        return personalise(
+            intent.book,
+            intent.decision,
+            intent.request,
+            body,
+            joined(lines, b"content-type"),
+            csp=joined(lines, b"content-security-policy"),
+            distrusted=distrusted,
+            planner=self._plans.on(intent.request.path) if intent.active is None else plan_page,
+        )  # a preview is counted nowhere
+
     async def shared(self, kept: StoredPage, intent: Intent, trail: Trail) -> Page:
         """A kept page as this visitor gets it.  Never raises."""
         return await self.rewrite(list(kept.lines), kept.body, intent, trail)
@@ -142,7 +185,7 @@ class Rewriter:
     ) -> Page:
         assert intent.book is not None
         assert intent.decision is not None
-        request, active = intent.request, intent.active
+        active = intent.active
         try:
             body = decode(lines, coded, limit=self._limit)
         except Undecodable as problem:
@@ -150,16 +193,7 @@ class Rewriter:
             if active is not None and active.explain:
                 return explanation(lines, intent, active, trail.lane)
             return self._as_it_is(lines, coded, intent)
-        made = personalise(
-            intent.book,
-            intent.decision,
-            request,
-            body,
-            joined(lines, b"content-type"),
-            csp=joined(lines, b"content-security-policy"),
-            distrusted=distrusted,
-            planner=self._plans.on(request.path) if active is None else plan_page,  # a preview is counted nowhere
-        )
+        made = self._made(lines, body, intent, distrusted)
         trail.placing = made.placing
         if active is not None:
             return shown(lines, body, made, intent, active)

@@ -66,6 +66,7 @@ class Trail:
     began: float
     at: float
     method: str
+    version: str = "1.1"  # of HTTP, as the visitor speaks it
     request_id: str = ""
     host: str = ""
     target: bytes = b""  # without our flags

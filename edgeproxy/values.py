@@ -162,6 +162,11 @@ def size(text: str) -> int:
     return int(match[1]) * _FACTOR[(match[2] or "")[:1]]
 
 
+def seconds_or_never(text: str) -> float:
+    """A duration, or ``0`` for what is never to happen."""
+    return 0.0 if text.strip() == "0" else seconds(text)
+
+
 def seconds(text: str) -> float:
     """A duration: ``10``, ``2.5``, ``10s``, ``5 minutes``."""
     text = text.strip().lower()

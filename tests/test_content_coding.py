@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import zlib
 from contextlib import suppress
+from typing import Any
 
 import brotli
 import pytest
@@ -14,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from isal import isal_zlib
 
-from edgeproxy.content_coding import CODINGS, MAX_MEMBERS, SMALLEST, Undecodable, accepted, compress, decode, encode
+from edgeproxy.content_coding import (
+    CODINGS,
+    MAX_MEMBERS,
+    SMALLEST,
+    Coder,
+    Undecodable,
+    accepted,
+    compress,
+    decode,
+    encode,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd as zstd_library
@@ -279,3 +290,24 @@ def test_a_page_is_coded_for_one_request() -> None:
 def test_a_coding_that_we_cannot_make_is_our_mistake() -> None:
     with pytest.raises(ValueError, match="deflate"):
         compress(PAGE, "deflate")
+
+
+@pytest.mark.parametrize("coding", ["", *CODINGS])
+def test_piece_by_piece_a_flush_gives_all_that_was_added(coding: str) -> None:
+    coder = Coder(coding)
+    first = coder.add(PAGE) + coder.flush()
+    unbrotli: Any = brotli.Decompressor  # has no types
+    readers: dict[str, Any] = {
+        "": bytes,
+        "gzip": zlib.decompressobj(31).decompress,
+        "br": unbrotli().process,
+        "zstd": zstd_library.ZstdDecompressor().decompress,
+    }
+    assert readers[coding](first) == PAGE
+    whole = first + coder.add(b"more") + coder.end()
+    assert decode([(b"content-encoding", coding.encode())], whole, limit=1 << 20) == PAGE + b"more"
+
+
+def test_a_coding_that_nobody_knows_is_a_fault_of_ours() -> None:
+    with pytest.raises(ValueError, match="rot13"):
+        Coder("rot13")

@@ -109,6 +109,12 @@ def test_slots_come_in_the_books_order() -> None:
     assert personalise.__doc__
 
 
+def test_slots_of_one_element_of_which_one_asks_for_its_children() -> None:
+    edits: list[dict[str, Any]] = [{"slot": "u", "append": {"html": "<li>3</li>"}}, {"slot": "v", "keep_first": 1}]
+    result = made(PAGE, [slot("u", "#u"), slot("v", "ul")], [experience("a", edits)])
+    assert b"<ul id=u><li>1</li><li>3</li></ul>" in result.body
+
+
 # --------------------------------------------------------------------------- the round trip, by leave
 
 UNTIDY = whole("<div id=x><p><b>1</div>text").encode()

@@ -10,7 +10,7 @@ import pytest
 from edgeproxy.core.flags import PreviewFlags
 from edgeproxy.core.tokens import Leave, Session, Token, sign_session, sign_token
 from edgeproxy.origin import ShopBroken
-from tests.world import CALM, HOST, KEYS, NOON, PAGE, THANKS, Asked, Got, Shop, Told, World
+from tests.world import CALM, HOST, KEYS, NOON, PAGE, RULES, THANKS, Asked, Got, Shop, Told, World
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +83,14 @@ async def test_why_is_answered_for_pages_that_cannot_be_edited_too(told: Told) -
     assert got.get("content-encoding") == []
     assert got.get("content-length") == [str(len(got.raw))]
     assert got.one("cache-control") == "no-store"
+
+
+async def test_the_explanation_says_what_keeps_a_slow_page_back() -> None:
+    got = await World().ask("/?edge_explain=1&edge_stage=loyal", headers=[ANY])
+    assert b"what follows the first match of hero waits for the end" in got.body
+    rules = {**RULES, "slots.toml": RULES["slots.toml"].replace("[hero]", '[hero]\nexpect = "any"')}
+    got = await World(rules=rules).ask("/?edge_explain=1&edge_stage=loyal", headers=[ANY])
+    assert b"waits for the end" not in got.body
 
 
 async def test_a_page_that_breaks_off_is_not_explained_away() -> None:

@@ -82,6 +82,7 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
         "origin_health": "/well?quick=1",
         "upgrade": "refuse",
         "deadline": "10",
+        "early_flush": "0.05",
         "via": "front",
         "country_header": "CF-IPCountry",
         "cookie_name": "who",

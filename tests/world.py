@@ -5,8 +5,9 @@ A test reads like a page: what the shop has, what the rules say, who asks, what 
 
 from __future__ import annotations
 
+import asyncio
 import gzip
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
@@ -88,17 +89,20 @@ class Asked:
         return [value.decode("latin-1") for key, value in self.headers if key.lower() == name.encode()]
 
 
+Chunk = bytes | Exception | Callable[[], Awaitable[object]]
+
+
 @dataclass
 class Told:
-    """What the shop answers: chunks may be bytes, or an exception that is raised in their place."""
+    """What the shop answers: chunks may be bytes, an exception that is raised in their place, or what is waited for."""
 
     status: int = 200
     headers: Sequence[tuple[str, str]] = (("Content-Type", "text/html; charset=utf-8"),)
-    chunks: Sequence[bytes | Exception] = (PAGE,)
+    chunks: Sequence[Chunk] = (PAGE,)
 
 
 class _Stream(httpx.AsyncByteStream):
-    def __init__(self, chunks: Sequence[bytes | Exception], closed: list[bool]) -> None:
+    def __init__(self, chunks: Sequence[Chunk], closed: list[bool]) -> None:
         self._chunks = list(chunks)
         self._closed = closed
 
@@ -107,6 +111,9 @@ class _Stream(httpx.AsyncByteStream):
             chunk = self._chunks.pop(0)
             if isinstance(chunk, Exception):
                 raise chunk
+            if not isinstance(chunk, bytes):
+                await chunk()
+                continue
             yield chunk
 
     async def aclose(self) -> None:
@@ -184,6 +191,7 @@ class World:
     now: float = NOON
     ticks: float | None = None  # by the clock that never goes back; None: as ``now``
     log: StringIO = field(default_factory=StringIO)
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # some of a body has left since it was cleared
 
     def __post_init__(self) -> None:
         self.books = Books(book_of(self.rules) if self.rules is not None else None)
@@ -209,6 +217,7 @@ class World:
         host: str = HOST,
         client: str = "203.0.113.9",
         scheme: str = "http",
+        version: str = "1.1",
     ) -> Got:
         """Ask the proxy as the server does, and collect what leaves; ``cut`` when the answer was broken off."""
         from edgeproxy.errors import CutShort
@@ -226,7 +235,7 @@ class World:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
-            "http_version": "1.1",
+            "http_version": version,
             "method": method,
             "scheme": scheme,
             "path": path.decode("latin-1"),
@@ -247,6 +256,8 @@ class World:
 
         async def send(message: Any) -> None:
             sent.append(message)
+            if message.get("body"):
+                self.left.set()
 
         cut = False
         try:

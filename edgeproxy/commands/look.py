@@ -19,7 +19,7 @@ from edgeproxy.core.explanation import as_json, as_text
 from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.core.words import count
 from edgeproxy.html.model import PagePlan
-from edgeproxy.personalise import Personalised, personalise, survey
+from edgeproxy.personalise import Personalised, personalise, survey, waits
 
 FINE, FAILED = 0, 1
 _CONTEXT: Final = 2  # lines around a difference
@@ -52,8 +52,7 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
         if page.status == 200:
             made = _made(book, decision, request, page)
             plan = survey(book, request, page.body, page.content_type, csp=page.csp)
-            if made.note:
-                notes.append(made.note)
+            notes += [made.note] if made.note else waits(book, decision, request.path)
     told = explain(
         book,
         visitor,

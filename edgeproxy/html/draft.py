@@ -96,6 +96,8 @@ class Draft:
         draft = self.elements.get(key)
         if draft is None:
             draft = self.elements[key] = ElementDraft(element)
+        elif not draft.element.children:  # not every slot asks for them
+            draft.element = element
         return draft
 
     def splices(self) -> tuple[Splice, ...]:

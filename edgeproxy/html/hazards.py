@@ -84,13 +84,13 @@ def judge(
     html = element.namespace is _HTML
     if html and element.tag in ("html", "frameset", "frame"):
         reason = ALWAYS_THERE if element.tag == "html" else FRAMES
-        return Judgement(outer=reason, inner=reason, children=reason, tag=_tag(source, element, at))
+        return Judgement(outer=reason, inner=reason, children=reason, tag=tag_trouble(source, element))
     reason = "" if source.body_element is not None else FRAMES
     end = at.end
     if end is None or end < at.start_tag_end or not closable(element, at):
         reason = reason or NO_END
     if reason or end is None:
-        return Judgement(outer=reason, inner=reason, children=reason, tag=_tag(source, element, at))
+        return Judgement(outer=reason, inner=reason, children=reason, tag=tag_trouble(source, element))
     text_only = html and element.tag in TEXT_ONLY
     reopens = tuple(leaks(source, element.previous_sibling, element.parent))
     if at.inner_end is not None and not text_only:
@@ -120,7 +120,7 @@ def judge(
     if form is not None and form < end and form not in (source.start(node) for node in above):
         reopens += ("form",)
     cut = (_children(source, element, at.start, end) if nested else MIXED) if children else ""
-    return Judgement(tuple(doubts), outer, inner, cut, _tag(source, element, at), reopens)
+    return Judgement(tuple(doubts), outer, inner, cut, tag_trouble(source, element), reopens)
 
 
 def children_of_implied(source: Source, element: turbohtml.Element, start: int, end: int) -> str:
@@ -229,10 +229,12 @@ def _open_form(source: Source, start: int, end: int) -> bool:
     return form is not None and source.end_tag(form) is None and (source.start(form) or 0) >= start
 
 
-def _tag(source: Source, element: turbohtml.Element, at: Place) -> str:
+def tag_trouble(source: Source, element: turbohtml.Element) -> str:
+    """Why an element's start tag may not change, whatever else is to be done there; "" when it may."""
     location = source.location(element)
     if location is not None and element.tag in ("html", "body") and len(element.attrs) != len(location.attrs):
         return MERGED
-    if element.tag in FORMATTING and not at.closed and element.namespace is _HTML:
+    open_ = location is None or location.end_tag is None
+    if element.tag in FORMATTING and open_ and element.namespace is _HTML:
         return SPREADS
     return ""

@@ -36,7 +36,8 @@ _WHOLE: Final = {  # beginnings of scripts on pages whose whole document is hydr
 }
 _ROOTED: Final = {  # beginnings of scripts on pages with one container: (framework, its id)
     "window.__NUXT__": ("Nuxt", "__nuxt"),
-    "window.___": ("Gatsby", "___gatsby"),
+    "window.___webpackCompilationHash": ("Gatsby", "___gatsby"),
+    "window.___chunkMapping": ("Gatsby", "___gatsby"),
     "/*<![CDATA[*/window.pagePath": ("Gatsby", "___gatsby"),
 }
 _STATE: Final = ("window.__", "window['__", 'window["__', "window.eContext", "var __", "self.__", "globalThis.__")
@@ -51,6 +52,17 @@ _MARKS: Final = {  # attributes of what is hydrated itself
 _INSIDE_MARKS: Final = {"data-reactroot": "React", "data-hk": "Solid"}  # attributes of a container's only child
 _ALL_MARKS: Final = (*_MARKS, *_INSIDE_MARKS)
 _ISLANDS: Final = {"astro-island": "Astro"}
+_NAMES: Final = (*_CONTAINERS, *{name for _, name in (*_STATE_IDS.values(), *_ROOTED.values()) if name})
+_SIGNS: Final = ", ".join(
+    (
+        *(f'[id="{name}"]' for name in _NAMES),
+        *(f"[{mark}]" for mark in _ALL_MARKS),
+        *_ISLANDS,
+        "script[type=module]",
+        "link[rel=modulepreload]",
+        *(f'{tag}*="/{folder}/"]' for folder in ("_next", "_nuxt", "_app") for tag in ("script[src", "link[href")),
+    )
+)
 _BEGINNINGS: Final = (*_WHOLE, *_ROOTED)
 _HEAD: Final = 120  # characters of a script that tell what it is
 _REACT_SEPARATOR: Final = "<!-- -->"  # between two texts
@@ -86,6 +98,15 @@ def detect(source: Source) -> Hydration:
     if json_state or state or suspense:
         return _unnamed(source, react=suspense or (json_state and _REACT_SEPARATOR in source.text))
     return Hydration()
+
+
+def announced(source: Source) -> bool:
+    """Whether a page of which only the beginning is here may turn out to be one that a framework hydrates.
+
+    State stands at a page's end.  What stands before it: containers, marks, and scripts that are modules or are
+    loaded ahead, as nearly all frameworks have them; template shops have them seldom.
+    """
+    return source.document.select_one(_SIGNS) is not None or _suspense(source.text) or _REACT_SEPARATOR in source.text
 
 
 class Parts:

@@ -62,6 +62,17 @@ def plan(
 
 
 def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPlace:
+    found = matching(survey, slot)
+    if isinstance(found, SlotPlace):
+        return found
+    if slot.expect is Expect.ONE and len(found) != 1:
+        return unexpected(slot, len(found))
+    asked = None if wanted is None else {text: selectors.compiled(text, survey.charset) for text in wanted}
+    return SlotPlace(slot, len(found), tuple(survey.describe(element, asked) for element in found))
+
+
+def matching(survey: Survey, slot: Slot) -> list[turbohtml.Element] | SlotPlace:
+    """The elements that a slot's selector finds; or what to say where it cannot even be asked."""
     selector = selectors.compiled(slot.find, survey.charset)
     if selector is None:
         missing = f'{survey.charset.label} has not all characters of "{slot.find}"'
@@ -71,10 +82,12 @@ def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPla
     found = survey.source.document.select(selector)
     if survey.source.has_template:
         found = [element for element in found if not _in_template(element)]
-    if slot.expect is Expect.ONE and len(found) != 1:
-        return SlotPlace(slot, len(found), (), f'"{slot.find}" matches {len(found)} elements, expected one')
-    asked = None if wanted is None else {text: selectors.compiled(text, survey.charset) for text in wanted}
-    return SlotPlace(slot, len(found), tuple(survey.describe(element, asked) for element in found))
+    return found
+
+
+def unexpected(slot: Slot, count: int) -> SlotPlace:
+    """A slot that expects one match and has ``count``: it is left alone."""
+    return SlotPlace(slot, count, (), f'"{slot.find}" matches {count} elements, expected one')
 
 
 def _in_template(element: turbohtml.Element) -> bool:

@@ -79,6 +79,38 @@ class Survey:
             foreign=foreign,
         )
 
+    def pending(self, element: turbohtml.Element, why: str) -> Element:
+        """An element with a start tag, of which nothing but that tag is looked at: the rest has the trouble ``why``."""
+        location = self.source.location(element)
+        assert location is not None
+        above = [node for node in element.ancestors if isinstance(node, turbohtml.Element)]
+        above.reverse()
+        guards.element(above, location)
+        inside, holds, framework = self._parts.part(element, above)
+        self.framework = self.framework or framework
+        bom = self.charset.bom
+        opened, end = location.start_tag.end_offset + bom, len(self.source.text) + bom
+        foreign = element.namespace is not _HTML
+        return Element(
+            tag=element.tag,
+            start=location.start_tag.start_offset + bom,
+            end=end,
+            start_tag_end=opened,
+            inner_start=opened,
+            inner_end=end,
+            closed=False,
+            raw_text=not foreign and element.tag in locate.TEXT_ONLY,
+            attributes=self._attributes(element),
+            ancestors=tuple(node.tag for node in above),
+            hydrated=inside,
+            hydrates=holds,
+            trouble=why,
+            outer_trouble=why,
+            children_trouble=why,
+            tag_trouble=hazards.tag_trouble(self.source, element),
+            foreign=foreign,
+        )
+
     def _implied(
         self,
         element: turbohtml.Element,

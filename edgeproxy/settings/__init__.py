@@ -65,6 +65,7 @@ class Settings:
     origin_health: str | None = None  # a path
     upgrade: str = "relay"  # or "refuse"
     deadline: float = 30.0
+    early_flush: float = 0.005  # seconds; 0: never
     via: str = "edgeproxy"  # "": none
     country_header: str | None = None  # lower-case
     cookie_name: str = "edge_visitor"

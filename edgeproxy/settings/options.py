@@ -135,6 +135,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option("deadline", values.seconds, "a page must be there after so long", "SECONDS", "30", group="shop"),
     Option(
+        "early_flush",
+        values.seconds_or_never,
+        "a page that the shop is still sending after so long leaves as far as it is settled (0: never)",
+        "SECONDS",
+        "0.005",
+        group="shop",
+    ),
+    Option(
         "via",
         lambda text: values.token(text) if text else "",
         'our name in the Via of answers and in the CDN-Loop of requests to the shop, "" for neither',

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from edgeproxy.core.model import Expect
+from edgeproxy.html import hydration
+from edgeproxy.html.locate import Source
 from edgeproxy.html.model import Element, PagePlan
 from edgeproxy.html.plan import plan
 from tests.html.oracle import UTF8, slot
@@ -111,6 +113,7 @@ def test_a_whole_document_is_hydrated(framework: str, html: str) -> None:
         f"<div id=app></div><script>window.__CONFIG__={STATE}</script>",  # an empty container is filled, not hydrated
         f'<div id=page>{TREE}<script type="application/json">{STATE}</script></div>',
         f"<div id=page>{TREE}</div><script>var dataLayer = [];</script><script src=/jquery.js></script>",
+        f"<div id=page>{TREE}</div><script>window.___gcfg = {{lang: 'sv'}};</script>",  # Google's buttons
         f"<div id=page>{TREE}</div><script type='text/x-magento-init'>{STATE}</script><!-- ko -->",
         f'<template><div data-reactroot="">{TREE}</div></template><header id=top></header><h1 id=deep></h1>',
     ],
@@ -129,3 +132,11 @@ def test_state_in_head_counts() -> None:
     )
     assert planned.framework == "Remix"
     assert element(planned, "deep").hydrated
+
+
+@pytest.mark.parametrize("html", [html for _, html in MARKED] + [f"<div id={name}>" for name in ("__next", "app")])
+def test_a_page_announces_that_it_will_be_hydrated(html: str) -> None:
+    head = "<!doctype html><head><title>t</title></head><body>"
+    assert hydration.announced(Source((head + html).encode(), 0))
+    assert hydration.announced(Source((head + "<link rel=modulepreload href=/a.js>").encode(), 0))
+    assert not hydration.announced(Source((head + "<div id=page><script src=/jquery.js></script>").encode(), 0))
