@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from edgeproxy.pages.cache import Keeping
 from edgeproxy.pages.counts import Counts
 from edgeproxy.plans import Plans
 from edgeproxy.proxy import Books, EdgeProxy
+from edgeproxy.remember import Remembering
 from edgeproxy.respond import Origin, passed
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
@@ -86,20 +88,26 @@ def tell(book: RuleBook | None, problems: tuple[Problem, ...]) -> None:
         log.info("rules %s are live: %d experiences", book.version, len(book.experiences))
 
 
+def _chance() -> str:
+    return secrets.token_urlsafe(9)
+
+
 def build_app(
     settings: Settings,
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
     ticks: Callable[[], float] = time.monotonic,
+    chance: Callable[[], str] = _chance,
     books: Books | None = None,
     log_to: TextIO | None = None,
 ) -> Parts:
     """Wire a proxy.
 
     ``transport`` reaches the shop (left out: over the network, at ``settings.origin``); ``clock`` gives seconds since
-    the epoch, ``ticks`` seconds that never go back; ``books`` holds the live rule book (left out: ``settings.rules``,
-    read now and watched while running); ``log_to`` takes the access log (left out: standard output).
+    the epoch, ``ticks`` seconds that never go back, ``chance`` ids that nobody can guess; ``books`` holds the live rule
+    book (left out: ``settings.rules``, read now and watched while running); ``log_to`` takes the access log (left out:
+    standard output).
     """
     source = None
     if books is None:
@@ -123,6 +131,7 @@ def build_app(
         journal=journal,
         rewriter=Rewriter(settings, verification=verification, plans=_plans(settings, journal)),
         cache=cache,
+        remembering=Remembering(settings, journal.counters, chance=chance),
     )
     checks = None
     if settings.origin_health and isinstance(transport, ShopAddresses):

@@ -32,6 +32,7 @@ from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
 from edgeproxy.core.policy import is_navigation
+from edgeproxy.core.recollect import recalled
 from edgeproxy.core.visitor import Keys, VerifiedCookies
 from edgeproxy.early import Early, EarlyFlush
 from edgeproxy.errors import CutShort, ErrorPage, error_page
@@ -42,6 +43,7 @@ from edgeproxy.pages import PageCache
 from edgeproxy.previewing import barred, instead, takes_bar
 from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.relay import Relay, disbelief
+from edgeproxy.remember import Remembering, told_events
 from edgeproxy.respond import NewLines, Origin
 from edgeproxy.rewrite import OUR_FAULT, Rewriter, bare
 from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser, new_request_id
@@ -92,6 +94,7 @@ class EdgeProxy:
         clock: Callable[[], float],
         journal: Journal,
         rewriter: Rewriter,
+        remembering: Remembering,
         cache: PageCache | None = None,
         pages: Pages = PREVIEW_PAGES,
     ) -> None:
@@ -102,7 +105,10 @@ class EdgeProxy:
         self._clock = clock
         self._journal = journal
         self._rewriter = rewriter
-        self._sharing = Sharing(settings, cache, rewriter, signed=self._signed) if cache is not None else None
+        self._remembering = remembering
+        self._sharing = None
+        if cache is not None:
+            self._sharing = Sharing(settings, cache, rewriter, signed=self._signed, remembered=self._remembered)
         self._sanitiser = Sanitiser.of(settings)
         self._verified = VerifiedCookies()
         self._cookie = settings.cookie
@@ -223,12 +229,15 @@ class EdgeProxy:
         if book is None:
             return Intent(_NO_RULES, replace(request, query=""))
         lines = [value for name, value in request.headers if name == b"cookie"]
-        visitor = visitors.read(lines, self._settings.keys, request.at, self._cookie, self._verified)
+        keys = self._settings.keys
+        visitor = visitors.read(lines, keys, request.at, self._cookie, self._verified)
+        known = self._remembering.of(request, book, keys, request.at)
+        visitor = recalled(book, visitor, known)
         looked = preview.apply(
             request,
             visitor,
             book,
-            self._settings.keys,
+            keys,
             open_previews=self._previews_are_open(head),
             domain=self._settings.cookie_domain,
         )
@@ -237,7 +246,7 @@ class EdgeProxy:
         if isinstance(looked, preview.Active):
             return _shown(looked, book)
         decision = decide(book, visitor, looked.request)
-        return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book)
+        return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book, known=known)
 
     def _previews_are_open(self, head: Forwardable) -> bool:
         """Only this machine asks: a loopback Host (against DNS rebinding) and nobody in between."""
@@ -372,10 +381,11 @@ class EdgeProxy:
         if page is None and trail.broken is None:
             page = instead(lines, status, intent, lane, trail)
         if page is not None:
-            await answer.whole(page.status, self._signed(page.lines, trail), page.body)
+            lines = self._remembered(page.lines, status, intent, trail, html=True)
+            await answer.whole(page.status, self._signed(lines, trail), page.body)
             self._rewriter.afterwards(page, intent, trail)
             return
-        lines = self._rewriter.untouched(lines, intent, lane, trail)
+        lines = self._remembered(self._rewriter.untouched(lines, intent, lane, trail), status, intent, trail)
         await self._stream(status, lines, chunks, body, trail, answer)
 
     def _early(self, lines: NewLines, intent: Intent, trail: Trail, answer: Answer) -> Early | None:
@@ -414,6 +424,7 @@ class EdgeProxy:
             lines = respond.passed(
                 response.headers.raw, self._origin, request.scheme.encode(), request.host.encode("latin-1")
             )
+            trail.events = told_events(response.headers.raw)
             trail.lane = self._rewriter.confirm(intent, response.status_code, lines)
         except Exception:
             trail.failed(log, "reading the shop's head for")
@@ -440,6 +451,32 @@ class EdgeProxy:
         async for chunk in chunks:
             await answer.body(chunk)
         await answer.end()
+
+    def _remembered(
+        self, lines: NewLines, status: int, intent: Intent, trail: Trail, *, html: bool | None = None
+    ) -> NewLines:
+        """With what the visitor's browser is to remember of this answer; ``status`` is the shop's.  Never raises.
+
+        ``html`` says that its page was one, where the lines do not tell any more.
+        """
+        book, known = intent.book, intent.known
+        if book is None or known is None or trail.fault:
+            return lines
+        try:
+            return self._remembering.leaving(
+                lines,
+                known,
+                book,
+                intent.request,
+                self._settings.keys,
+                trail.at,
+                status=status,
+                html=html,
+                told=trail.events,
+            )
+        except Exception:
+            trail.failed(log, "remembering the visitor of")
+            return lines
 
     def _signed(self, lines: RawHeaders | list[tuple[bytes, bytes]], trail: Trail) -> list[tuple[bytes, bytes]]:
         trail.edge_seconds = perf_counter() - trail.began - trail.shop_seconds

@@ -14,6 +14,7 @@ The order in which they are meant:
     lines = personal(lines, ...)                        a page with slots in force, whatever this visitor got
           | clamped(lines, seconds, now)                another answer, where the book is about to change
     lines = preview(lines)                              a preview
+    lines = unshared(lines)                             an answer that sets a cookie of ours
     lines = framed(lines, length=..., coding=..., etag=...)   where the body is ours to frame
     lines = signed_off(lines, edge=..., shop=...)       every answer
 """
@@ -28,6 +29,7 @@ from urllib.parse import urlsplit
 from edgeproxy.clamp import clamped, targeted
 
 __all__ = [
+    "EVENT",
     "Origin",
     "clamped",
     "elsewhere",
@@ -42,6 +44,7 @@ __all__ = [
     "recoded",
     "signed_off",
     "strip_conditionals",
+    "unshared",
 ]
 
 Lines = Sequence[tuple[bytes, bytes]]
@@ -79,6 +82,9 @@ _END_TO_END = frozenset(
         b"www-authenticate",
     }
 )
+EVENT = b"edge-event"
+"""What the shop tells us of a visitor, and nobody else (``core.events``)."""
+
 _VALIDATORS = frozenset({b"etag", b"last-modified"})
 _CONDITIONS = frozenset({b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since"})
 _DIGESTS = frozenset({b"content-digest", b"content-md5", b"digest", b"repr-digest"})
@@ -163,6 +169,8 @@ def _hostname(host: bytes) -> bytes:
 def passed(lines: Iterable[tuple[bytes, bytes]], origin: Origin, scheme: bytes, host: bytes) -> NewLines:
     """The shop's lines as they may leave: names in lower case, no hop-by-hop fields, our address for its own.
 
+    What the shop tells us alone (``Edge-Event``) goes too, however it is written.
+
     ``scheme`` and ``host`` are the visitor's own (b"https", b"shop.example").
     """
     named = [(name.lower(), value) for name, value in lines]
@@ -172,7 +180,7 @@ def passed(lines: Iterable[tuple[bytes, bytes]], origin: Origin, scheme: bytes, 
             drop = drop | ({token.strip().lower() for token in value.split(b",")} - _END_TO_END)
     leaving: NewLines = []
     for name, value in named:
-        if name in drop:
+        if name in drop or name == EVENT:
             continue
         if name == b"set-cookie":
             value = origin.cookie(value, host)
@@ -209,6 +217,22 @@ def personal(lines: Lines, *, changed: bool, negotiated: bool = False) -> NewLin
     leaving.append((b"cache-control", b"private, no-cache" + keep))
     leaving.append((b"cdn-cache-control", b"no-store"))
     return _varying(leaving, (b"Cookie", b"Accept-Encoding") if negotiated else (b"Cookie",))
+
+
+def unshared(lines: Lines) -> NewLines:
+    """An answer that sets a visitor's cookie: for them alone, and asked for anew when they come back.
+
+    The shop's own private or no-store stays as it is, and so do its validators: the bytes are its own.
+    """
+    said = [token.strip().lower() for name, value in lines if name == b"cache-control" for token in value.split(b",")]
+    if b"private" in said or b"no-store" in said:
+        leaving = [line for line in lines if not targeted(line[0])]
+    else:
+        keep = b", no-transform" if b"no-transform" in said else b""
+        gone = {b"cache-control", b"expires", b"pragma", b"age"}
+        leaving = [line for line in lines if line[0] not in gone and not targeted(line[0])]
+        leaving.append((b"cache-control", b"private, no-cache" + keep))
+    return [*leaving, (b"cdn-cache-control", b"no-store")]
 
 
 def recoded(lines: Lines) -> NewLines:

@@ -33,11 +33,11 @@ log = logging.getLogger("edgeproxy.rewrite")
 
 DECODABLE: Final = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd"})
 _NEVER_BARE: Final = frozenset(
-    b"""accept-ranges age cache-control cdn-cache-control connection etag expires keep-alive last-modified pragma
-    proxy-authenticate proxy-connection surrogate-control te trailer transfer-encoding upgrade
+    b"""accept-ranges age cache-control cdn-cache-control connection edge-event etag expires keep-alive last-modified
+    pragma proxy-authenticate proxy-connection surrogate-control te trailer transfer-encoding upgrade
     x-accel-expires""".split()
 )
-"""Of one connection, or what lets somebody keep an answer."""
+"""Of one connection, for us alone, or what lets somebody keep an answer."""
 OUR_FAULT: Final = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
 OFF_LOOP: Final = 256 * 1024
 """Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""

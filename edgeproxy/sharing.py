@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from time import perf_counter
+from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -36,15 +37,26 @@ log = logging.getLogger("edgeproxy.sharing")
 Signed = Callable[[NewLines, Trail], NewLines]
 
 
-class Sharing:
-    """Of one listener; ``signed`` adds to an answer's lines what every answer gets."""
+class Remembered(Protocol):
+    """Adds to an answer's lines what this visitor's browser is to remember."""
 
-    def __init__(self, settings: Settings, cache: PageCache, rewriter: Rewriter, *, signed: Signed) -> None:
+    def __call__(
+        self, lines: NewLines, status: int, intent: Intent, trail: Trail, *, html: bool | None = None
+    ) -> NewLines: ...
+
+
+class Sharing:
+    """Of one listener; ``signed`` adds to an answer's lines what every answer gets, ``remembered`` a visitor's own."""
+
+    def __init__(
+        self, settings: Settings, cache: PageCache, rewriter: Rewriter, *, signed: Signed, remembered: Remembered
+    ) -> None:
         self._settings = settings
         self._cache = cache
         self._rewriter = rewriter
         self._signed = signed
         self._book: RuleBook | None = None  # whose cache rules hold for what is kept
+        self._remembered = remembered
         self._country_header = (settings.country_header or "").encode()
 
     # ------------------------------------------------------------------ before the shop is asked
@@ -125,13 +137,15 @@ class Sharing:
                 lane = Lane(LaneKind.SHARED, lane.why, lane.personal)
             trail.lane = lane
             page = await self._rewriter.shared(kept, intent, trail)
-            await answer.whole(page.status, self._signed(page.lines, trail), page.body)
+            leaving = self._remembered(page.lines, kept.status, intent, trail, html=True)
+            await answer.whole(page.status, self._signed(leaving, trail), page.body)
             self._rewriter.afterwards(page, intent, trail)
             return
         trail.lane = lane
         leaving = self._rewriter.untouched(lines, intent, lane, trail)
         age = self._cache.age(kept)
         leaving = [*(line for line in leaving if line[0] != b"age"), (b"age", b"%d" % age)]
+        leaving = self._remembered(leaving, kept.status, intent, trail)
         if kept.status == 200 and not_modified(asked, kept.lines, trail.at):
             await answer.whole(304, self._signed(without_body(leaving), trail), b"")
             return
@@ -155,6 +169,7 @@ class Sharing:
         except Exception:
             trail.failed(log, "reading the head for")
             trail.lane, leaving = OUR_FAULT, bare(lines, intent)
+        leaving = self._remembered(leaving, filling.status, intent, trail)
         if filling.length is not None:
             leaving = [*leaving, (b"content-length", b"%d" % filling.length)]
         await answer.start(filling.status, self._signed(leaving, trail))

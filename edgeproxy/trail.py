@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from edgeproxy.core.model import Decision, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
 from edgeproxy.core.preview import Active, Exchange
+from edgeproxy.core.recollect import Recollection
 from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.html.model import PlaceOutcome, Placing
 from edgeproxy.journal import Served
@@ -33,6 +34,7 @@ class Intent:
     preview: Active | Exchange | None = None
     mistakes: tuple[Problem, ...] = ()  # of the rules on disk, for who previews: the last good ones are shown
     draft: str = ""  # which rules a preview is by, in words; "": the live ones
+    known: Recollection | None = None  # what the visitor brought, to be remembered by
 
     @property
     def active(self) -> Active | None:
@@ -88,6 +90,7 @@ class Trail:
     cache: str = ""  # what the page cache came to: "hit", "stale", "confirmed", "miss", "pass", "bypass", "failed"
     why_not_shared: str = ""  # for "pass" and "bypass"
     shared: SharedRequest | None = field(default=None, repr=False)
+    events: tuple[bytes, ...] = ()  # what the shop told us with its answer
     why_incomplete: str = ""  # why a page that was to be rewritten passes
     broken: ShopError | None = field(default=None, repr=False)  # the break that must follow what was read
 

@@ -24,6 +24,8 @@ GUARDS = ["edgeproxy.sanitise.Sanitiser.scope", "edgeproxy.core.query.cut", "edg
 INSIDE = [
     # before the shop is asked
     "edgeproxy.core.visitor.read",
+    "edgeproxy.remember.Remembering.of",
+    "edgeproxy.proxy.recalled",
     "edgeproxy.core.preview.apply",
     "edgeproxy.core.preview.resolve",
     "edgeproxy.proxy.decide",
@@ -35,6 +37,7 @@ INSIDE = [
     "edgeproxy.proxy.EdgeProxy._previews_are_open",
     "edgeproxy.respond.strip_conditionals",
     # once its head is here
+    "edgeproxy.proxy.told_events",
     "edgeproxy.respond.passed",
     "edgeproxy.core.policy.response_lane",
     "edgeproxy.core.policy.next_change",
@@ -70,6 +73,7 @@ INSIDE = [
     "edgeproxy.previewing.address",
 ]
 AFTER = [  # once the page is ready to leave, or has left
+    "edgeproxy.remember.Remembering.leaving",
     "edgeproxy.respond.signed_off",
     "edgeproxy.verification.Verification.consider",
     "edgeproxy.trail.Trail.served",

@@ -128,6 +128,7 @@ def test_the_examples_together_are_a_rules_folder() -> None:
         "shop.toml",
         "slots.toml",
         "audiences.toml",
+        "lifecycle.toml",
         "personas.toml",
         "manners.toml",
         "experiences/calm-start.toml",

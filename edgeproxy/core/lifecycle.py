@@ -85,7 +85,7 @@ def advance(
     if memory is None or not memory.visits:
         memory = replace(begun(now, new_id), prefers=memory.prefers if memory is not None else None)
     else:
-        memory = _active(memory, now)
+        memory = arriving(memory, now)
     if page and book.recall is not None and memory.page_views < min(book.recall.page_views, MOST):
         memory = replace(memory, page_views=memory.page_views + 1)
     for event in events:
@@ -106,8 +106,13 @@ def quiet(memory: Memory | None, book: RuleBook, path: str, now: float) -> bool:
     return not of_page(book, path)
 
 
-def _active(memory: Memory, now: float) -> Memory:
-    """The memory with its last activity, and a new visit where the silence was long enough."""
+def arriving(memory: Memory, now: float) -> Memory:
+    """The memory of somebody who is here ``now``: a new visit where the silence was long enough.
+
+    Decisions look at this one, so that the first page of a visit is one of that visit.
+    """
+    if not memory.visits:
+        return memory
     minute = minute_of(now)
     silence = minute - memory.active
     if silence >= SILENCE:

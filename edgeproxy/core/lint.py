@@ -36,6 +36,11 @@ def warnings(book: RuleBook, used: Used, fragments: Collection[str], shelf: str,
     for path in fragments:
         if path not in used.fragments:
             yield _warning(Where(f"{shelf}{path}"), "", "no edit uses this fragment", meant(path, used.fragments))
+    if book.recall is not None and book.shop.consent is None:
+        what = f"visitors are remembered ({book.recall.where.short} asks for it), and nothing says that they consent"
+        yield _warning(
+            book.shop.where, "consent", what, "write [consent]; or consent = { needed = false }, if none is needed"
+        )
     for experience in book.experiences:
         if _without_cookie(book, experience):
             yield from _missed_by_crawlers(experience, markup)

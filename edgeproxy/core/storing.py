@@ -24,6 +24,10 @@ _FINAL: Final = frozenset({200, 203, 301, 308, 404, 410})
 """Statuses that are kept where the shop says how long.  302 and 307 are how shops send people to log in."""
 
 
+EVENT: Final = b"edge-event"
+TELLS: Final = "it tells of this visitor (Edge-Event)"
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """On what terms an answer may be kept."""
@@ -39,6 +43,8 @@ def terms(status: int, lines: Lines, rule: CacheRule | None, at: float) -> Terms
         return f"never, says {rule.where.short}"
     if status not in _FINAL:
         return f"status is {status}"
+    if freshness.values(lines, EVENT):
+        return TELLS
     if freshness.values(lines, b"content-range"):
         return "it is a part of something"  # 3.3: only whole answers
     if freshness.values(lines, b"clear-site-data"):

@@ -290,6 +290,8 @@ class PageCache:
         at, tick = self._clock(), self._ticks()
         status, rule = response.status_code, shared.key.rule
         lines = self._passed(response.headers.raw, shared.key.scheme, shared.host)
+        if any(name.lower() == storing.EVENT for name, _ in response.headers.raw):
+            return self._refused(shared, full, storing.TELLS)  # ``passed`` has taken it away
         if status == 304 and page is not None:
             return self._confirmed(flight, page, lines, at, tick, delay)
         if status >= 500 and page is not None and self._excused(page, gone=False):

@@ -125,8 +125,8 @@ def read(value: object, spot: Spot) -> Consent | None:
         return None
     if not row.good:
         return None
-    said = {YES: row.get(YES), PURPOSES: row.get(PURPOSES), CATEGORIES: row.get(CATEGORIES), GROUPS: row.get(GROUPS)}
-    wanted = next((one for one in said.values() if one is not None), _WANTED.get(form, ()))
+    said = (row.get(YES), row.get(PURPOSES), row.get(CATEGORIES), row.get(GROUPS))
+    wanted = next((one for one in said if one is not None), _WANTED.get(form, ()))
     return Consent(True, row.get(COOKIE) or _COOKIES.get(form, ""), form, wanted)
 
 
