@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect
 
+from tests.e2e.bar import Bar
 from tests.e2e.oscar import PAGES, PASSWORD, USER, Storefront, assert_same_bytes, cookie_of, expected
 from tests.e2e.running import edgeproxy
 
@@ -191,9 +192,7 @@ def test_a_preview_link_shows_the_page_and_survives_the_next_click(browser: Brow
         visit.page.locator(".dropdown-menu").get_by_role("link", name="Kitchen").click()
         visit.page.wait_for_url("**" + PAGES["category"])
         expect(visit.page.locator("aside.sidebar")).to_have_count(0)
-        leave = visit.page.get_by_role("region", name="Preview").get_by_role("button", name="Leave")
-        expect(leave).to_be_visible()
-        leave.click()
+        Bar(visit.page).leave()
         expect(visit.page.locator("aside.sidebar")).to_be_visible()
         assert visit.page.url.startswith(storefront.proxy.base + "/")
         assert visit.complaints == []
