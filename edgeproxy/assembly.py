@@ -103,6 +103,7 @@ class Assembly:
             csp=csp,
             distrusted=distrusted,
             planner=self._plans.of(digest),
+            largest=len(body),  # a stored page is one that was not too big
         )
         placing = made.placing
         tally = Tally.of(placing)

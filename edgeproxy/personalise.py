@@ -15,6 +15,7 @@ from typing import Final
 
 from edgeproxy.core.model import Decision, Experience, PageRequest, RuleBook, Slot
 from edgeproxy.html import charset as charsets
+from edgeproxy.html import guards
 from edgeproxy.html.early import settled, waiting
 from edgeproxy.html.model import Charset, PagePlan, Placing, Unplannable
 from edgeproxy.html.place import nothing, place
@@ -48,12 +49,13 @@ def personalise(
     csp: str | None = None,
     distrusted: frozenset[str] = frozenset(),
     planner: Planner = plan_page,
+    largest: int = guards.MAX_BYTES,
 ) -> Personalised:
     """Make the edits that ``decision`` comes to on ``body``.
 
     ``content_type`` and ``csp`` are the response's headers (several Content-Security-Policy lines joined by ", ");
     ``distrusted`` are slots of this page that failed verification: they stay the shop's own.  ``planner`` finds the
-    slots (``plans`` has some that remember).
+    slots (``plans`` has some that remember).  A page of more than ``largest`` bytes is left alone.
     """
     if not any(experience.edits for experience in decision.fitting):
         return Personalised(body, Placing((), (), {}, {}), None, None)
@@ -62,6 +64,7 @@ def personalise(
         return Personalised(body, place(decision, book, _EMPTY, body, {}), None, None)  # no reason to read the page
     charset: Charset | None = None
     try:
+        guards.size(body, largest)
         charset = charsets.detect(content_type, body)
         page = planner(body, charset, slots, children=children_of(decision.fitting), csp=csp)
     except Unplannable as why:
@@ -143,11 +146,18 @@ def _values(book: RuleBook, decision: Decision, request: PageRequest) -> dict[st
 
 
 def survey(
-    book: RuleBook, request: PageRequest, body: bytes, content_type: str | None, *, csp: str | None = None
+    book: RuleBook,
+    request: PageRequest,
+    body: bytes,
+    content_type: str | None,
+    *,
+    csp: str | None = None,
+    largest: int = guards.MAX_BYTES,
 ) -> PagePlan | None:
     """Where every slot of the book is on this page, whoever looks; None where none can be planned."""
     slots = slots_here(book, book.experiences, request.path)
     try:
+        guards.size(body, largest)
         charset = charsets.detect(content_type, body)
         return plan_page(body, charset, slots, children=children_of(book.experiences), csp=csp)
     except Unplannable:

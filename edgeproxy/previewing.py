@@ -222,7 +222,7 @@ def _told(
     plan = None
     if body is not None:
         csp = joined(lines, b"content-security-policy")
-        plan = survey(intent.book, intent.request, body, joined(lines, b"content-type"), csp=csp)
+        plan = survey(intent.book, intent.request, body, joined(lines, b"content-type"), csp=csp, largest=len(body))
     notes = [*active.problems]
     if made is not None:
         notes += [made.note] if made.note else _held_back(intent)

@@ -64,6 +64,7 @@ class Rewriter:
             content_encoding=joined(lines, b"content-encoding"),
             content_length=content_length(lines),
             decodable=DECODABLE,
+            biggest=self._limit,
         )
 
     def untouched(self, lines: NewLines, intent: Intent, lane: Lane, trail: Trail) -> NewLines:
@@ -173,8 +174,9 @@ class Rewriter:
             joined(lines, b"content-type"),
             csp=joined(lines, b"content-security-policy"),
             distrusted=distrusted,
-            planner=self._plans.on(intent.request.path) if intent.active is None else plan_page,
-        )  # a preview is counted nowhere
+            planner=self._plans.on(intent.request.path) if intent.active is None else plan_page,  # counted nowhere
+            largest=self._limit,
+        )
 
     async def shared(self, kept: StoredPage, intent: Intent, trail: Trail) -> Page:
         """A kept page as this visitor gets it.  Never raises."""
@@ -230,10 +232,10 @@ class Rewriter:
 
     def afterwards(self, page: Page, intent: Intent, trail: Trail) -> None:
         """Once the page has left: have a second engine look over what was spliced.  Never raises."""
-        if page.made is None or page.made.plan is None or intent.active is not None:
+        if page.made is None or page.made.plan is None or intent.active is not None or intent.book is None:
             return
         try:
-            self._verification.consider(intent.request.path, page.original, page.made.plan)
+            self._verification.consider(intent.request.path, page.original, page.made.plan, intent.book.version)
         except Exception:
             trail.failed(log, "looking over the answer to")
 

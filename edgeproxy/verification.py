@@ -1,16 +1,20 @@
 """Watching our own splices: a second HTML5 engine looks over plans that were just used, off the hot path.
 
 Here: which pages are looked at, and which slots are distrusted on which paths since.  Not here: the check
-itself (``html.verify``).  Called by ``proxy`` after a rewritten page has left; a slot that failed stays the
+itself (``html.verify``).  Called by ``rewrite`` after a rewritten page has left; a slot that failed stays the
 shop's own on that path until the rules change or the entry is the oldest of many.
+
+Everything is remembered by the version of the rules: a request that began before they changed neither forgets nor
+spoils what is known of the new ones.  The thread that looks hands its finding over and touches nothing else.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from typing import Final
+from typing import Final, NamedTuple
 
 from cachetools import LRUCache
 
@@ -19,11 +23,20 @@ from edgeproxy.html.verify import verify
 
 log = logging.getLogger("edgeproxy.verification")
 
-SEEN: Final = 4096  # (path, slots) pairs remembered as looked at
-DISTRUSTED: Final = 1024  # paths on which some slot failed
+SEEN: Final = 4096  # (rules, path, slots) remembered as looked at
+DISTRUSTED: Final = 1024  # (rules, path) on which some slot failed
 AGAIN: Final = 600.0  # seconds after which the same path is looked at again: themes change
 REST: Final = 50.0  # a look that took a second is followed by so many without one: two in a hundred of a core
 LARGEST: Final = 512 * 1024  # bytes: a bigger page would keep the interpreter from serving for too long
+
+
+class _Finding(NamedTuple):
+    """What one look came to."""
+
+    path: str
+    book: str
+    bad: Mapping[str, str]  # slot → why
+    rest_until: float
 
 
 class Verification:
@@ -43,51 +56,57 @@ class Verification:
         self._clock = clock
         self._executor = executor
         self._failed = failed
-        self._book = ""
-        self._seen: LRUCache[tuple[str, frozenset[str]], float] = LRUCache(SEEN)
-        self._distrusted: LRUCache[str, frozenset[str]] = LRUCache(DISTRUSTED)
+        self._seen: LRUCache[tuple[str, str, frozenset[str]], float] = LRUCache(SEEN)
+        self._distrusted: LRUCache[tuple[str, str], frozenset[str]] = LRUCache(DISTRUSTED)
+        self._found: deque[_Finding] = deque()  # by the thread that looks, not yet taken in
         self._busy = False
         self._rest_until = 0.0
 
     def distrusted(self, path: str, book: str) -> frozenset[str]:
-        """Slots that stay the shop's own on this path; a new book starts with a clean slate."""
-        if book != self._book:
-            self._book = book
-            self._seen.clear()
-            self._distrusted.clear()
+        """Slots that stay the shop's own on this path under these rules (``book``: their version)."""
+        if self._found:
+            self._take_in()
         if not self._distrusted:
             return frozenset()
-        return self._distrusted.get(path, frozenset())
+        return self._distrusted.get((book, path), frozenset())
 
-    def consider(self, path: str, body: bytes, plan: PagePlan) -> None:
+    def consider(self, path: str, body: bytes, plan: PagePlan, book: str) -> None:
         """Look over this plan if its path is due and nothing else is being looked at; never raises, never waits."""
+        if self._found:
+            self._take_in()
         names = frozenset(name for name, place in plan.slots.items() if place.elements)
         if self._busy or not names or len(body) > LARGEST:
             return
         now = self._clock()
         if now < self._rest_until:
             return
-        due = self._seen.get((path, names))
+        due = self._seen.get((book, path, names))
         if due is not None and now < due:
             return
-        self._seen[path, names] = now + AGAIN
+        self._seen[book, path, names] = now + AGAIN
         self._busy = True
-        book = self._book
 
         def look() -> None:
+            bad: Mapping[str, str] = {}
             try:
                 bad = verify(body, plan, tuple(sorted(names)))
             except Exception:
                 log.exception("verification of %s failed", path)
-                bad = {}
             finally:
                 after = self._clock()
-                self._rest_until = after + REST * (after - now)
-                self._busy = False
-            if bad and book == self._book:
-                self._distrusted[path] = self._distrusted.get(path, frozenset()) | frozenset(bad)
-                for slot, why in bad.items():
-                    log.error("slot %s on %s: %s; it stays the shop's own there", slot, path, why)
-                    self._failed(slot, path, why)
+                self._found.append(_Finding(path, book, bad, after + REST * (after - now)))
 
         self._executor.submit(look)
+
+    def _take_in(self) -> None:
+        while self._found:
+            found = self._found.popleft()
+            self._busy = False
+            self._rest_until = found.rest_until
+            if not found.bad:
+                continue
+            place = (found.book, found.path)
+            self._distrusted[place] = self._distrusted.get(place, frozenset()) | frozenset(found.bad)
+            for slot, why in found.bad.items():
+                log.error("slot %s on %s: %s; it stays the shop's own there", slot, found.path, why)
+                self._failed(slot, found.path, why)

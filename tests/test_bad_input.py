@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from edgeproxy import rulebook
 from edgeproxy.app import build_app
 from edgeproxy.core.visitor import sign
-from edgeproxy.settings import Settings
+from edgeproxy.settings import Limits, Settings
 from tests.world import CALM, HOST, KEYS, NOON, PAGE, RULES, THANKS, Asked, Got, Shop, Told, World, book_of
 
 pytestmark = pytest.mark.anyio
@@ -572,3 +572,13 @@ async def test_a_page_in_another_charset(case: dict[str, Any]) -> None:
     assert got.one("cache-control") == "private, no-cache"
     got = await world.ask(path, stage="new")
     assert got.body == (shops if shown is None else page(""))
+
+
+@pytest.mark.parametrize(("limit", "edited"), [(3 << 20, True), (2 << 20, False)])
+@pytest.mark.parametrize("told", [True, False], ids=["length told", "no length"])
+async def test_how_big_a_page_may_be_is_a_setting(limit: int, edited: bool, told: bool) -> None:
+    big = PAGE.replace(b"</main>", b"<p>more and more</p>" * 110_000 + b"</main>")
+    headers = [HTML, ("Content-Length", str(len(big)))] if told else [HTML]
+    world = World(Shop(Told(headers=headers, chunks=[big])), settings={"limits": Limits(page_bytes=limit)})
+    got = await world.ask("/", stage="new")
+    assert got.body == (big.replace(b'<nav id="menu"><a href="/a">A</a></nav>', b"") if edited else big)

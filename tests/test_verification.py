@@ -41,8 +41,8 @@ class Case:
         )
 
     def look(self, path: str = "/", body: bytes = PAGE) -> int:
-        self.verification.distrusted(path, "book-1")
-        self.verification.consider(path, body, PLAN)
+        self.verification.consider(path, body, PLAN, "book-1")
+        self.verification.distrusted(path, "book-1")  # the next request takes in what was found
         return self.executor.runs
 
 
@@ -81,6 +81,27 @@ def test_a_slot_that_fails_is_distrusted_on_that_path_until_the_rules_change(
     assert case.verification.distrusted("/", "book-1") == {"hero"}
     assert case.verification.distrusted("/c/x", "book-1") == frozenset()
     assert case.verification.distrusted("/", "book-2") == frozenset()
+
+
+def test_a_request_of_the_rules_before_forgets_nothing_of_the_new_ones(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "verify", lambda *_: {"hero": "the tree differs"})
+    case.look("/")
+    assert case.verification.distrusted("/", "book-0") == frozenset()
+    assert case.verification.distrusted("/", "book-1") == {"hero"}
+
+
+def test_the_thread_that_looks_touches_nothing_that_requests_read(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hands its finding over; whoever comes next on the loop takes it in, and tells of it there."""
+    waiting: list[Callable[..., Any]] = []
+    monkeypatch.setattr(case.executor, "submit", waiting.append)
+    monkeypatch.setattr(verification, "verify", lambda *_: {"hero": "the tree differs"})
+    case.look("/")
+    waiting.pop()()
+    assert case.failed == []
+    assert case.verification.distrusted("/", "book-1") == {"hero"}
+    assert case.failed == [("hero", "/", "the tree differs")]
 
 
 def test_a_look_that_fails_changes_nothing(

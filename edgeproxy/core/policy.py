@@ -27,7 +27,9 @@ __all__ = [
     "response_lane",
 ]
 
-BIGGEST_PAGE: Final = 2 * 1024 * 1024  # bytes of decoded body; bigger pages are the shop's own
+BIGGEST_PAGE: Final = (
+    2 * 1024 * 1024
+)  # bytes of decoded body, unless a setting says otherwise; bigger is the shop's own
 
 _DOCUMENTS: Final = frozenset({"document", "iframe"})
 
@@ -96,12 +98,14 @@ def response_lane(
     content_length: int | None = None,
     decodable: frozenset[str] = frozenset({"identity"}),
     unusable: str = "",
+    biggest: int = BIGGEST_PAGE,
 ) -> Lane:
     """The lane that the head of the shop's response leaves: the intended one, or PASS with the reason.
 
     ``content_type`` and ``content_encoding`` are the fields' values (several lines joined by ", "), ``decodable`` the
     codings that the caller can undo, ``content_length`` bytes when the head says so, ``unusable`` why the page's
-    charset cannot be edited ("charset is utf-16"), "" when it can or is not known yet.
+    charset cannot be edited ("charset is utf-16"), "" when it can or is not known yet,
+    ``biggest`` how many bytes a page may have.
     """
     if status not in _KEEPS_PERSONAL:
         return Lane(LaneKind.PASS, f"status is {status}")
@@ -120,8 +124,8 @@ def response_lane(
     for coding in codings:
         if coding != "identity" and coding not in decodable:
             return Lane(LaneKind.PASS, f"content-encoding is {coding[:40]}, which is not undone", intended.personal)
-    if content_length is not None and content_length > BIGGEST_PAGE:
-        return Lane(LaneKind.PASS, f"bigger than {BIGGEST_PAGE:,} bytes", intended.personal)
+    if content_length is not None and content_length > biggest:
+        return Lane(LaneKind.PASS, f"bigger than {biggest:,} bytes", intended.personal)
     return intended
 
 

@@ -1,12 +1,12 @@
 """What a page may cost: limits that keep every later step linear and short.
 
-Here: limits and the sentences of pages beyond them.  Not here: charsets (``charset``).  Called by ``plan`` (``size``
-before its parse, ``depth`` and ``element`` on its tree) and, before Lexbor sees a byte, by ``verify`` and
-``roundtrip`` (``for_lexbor``).
+Here: limits and the sentences of pages beyond them.  Not here: charsets (``charset``), trees that outgrow their source
+(``growth``).  Called by ``personalise`` (``size``), by ``plan`` (``depth`` and ``element``, on its tree) and, before
+Lexbor sees a byte, by ``verify`` and ``roundtrip`` (``for_lexbor``).
 
 Depth and attributes are counted on turbohtml's tree, not guessed from the bytes: a guess is either fooled by stray end
 tags or forbids long lists of ``<li>`` without them.  turbohtml is linear in both (400,000 nested ``<div>``, 2 MB:
-90 ms), never recurses and flattens what is too deep, so ``size`` alone bounds it.  Lexbor is quadratic in both
+90 ms), never recurses and flattens what is too deep, so ``size`` and ``growth`` bound it.  Lexbor is quadratic in both
 (100,000 nested ``<div>``: 9.5 s; 50,000 attributes: 11.6 s) and cannot be interrupted: what it is given has passed
 turbohtml first.
 """
@@ -33,10 +33,10 @@ _DEEP: Final = ">".join(["*"] * MAX_DEPTH) + ":first-child"
 _MANY_ATTRIBUTES: Final = f"boolean(//*[count(@*) > {MAX_ATTRIBUTES}])"
 
 
-def size(body: bytes) -> None:
-    """Raises ``Unplannable`` for a body beyond ``MAX_BYTES``."""
-    if len(body) > MAX_BYTES:
-        raise Unplannable(f"the page has {len(body):,} bytes, more than {MAX_BYTES // 1024 // 1024} MiB")
+def size(body: bytes, largest: int = MAX_BYTES) -> None:
+    """Raises ``Unplannable`` for a body beyond ``largest`` bytes."""
+    if len(body) > largest:
+        raise Unplannable(f"the page has {len(body):,} bytes, more than {largest:,}")
 
 
 def depth(document: turbohtml.Document) -> None:

@@ -19,6 +19,7 @@ from functools import cached_property
 
 import turbohtml
 
+from edgeproxy.html import growth
 from edgeproxy.html.scan import NEWLINE_EATERS, RAW_TEXT, RCDATA, VOID
 
 TEXT_ONLY = RAW_TEXT | RCDATA
@@ -32,6 +33,8 @@ class Source:
     """One page, parsed: ``text`` (one character a byte), ``document``, and what is asked of both more than once."""
 
     def __init__(self, body: bytes, bom: int) -> None:
+        """Raises ``Unplannable`` for a page that would get out of hand."""
+        growth.check(body)
         self.body = body[bom:]
         self.text = self.body.decode("latin-1").replace("\r", " ")
         self.document = turbohtml.parse(self.text, source_locations=True, scripting=True)

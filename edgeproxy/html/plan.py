@@ -42,7 +42,6 @@ def plan(
 
     Raises ``Unplannable`` with a sentence where the page as a whole must be left alone.
     """
-    guards.size(body)
     source = Source(body, charset.bom)
     guards.depth(source.document)
     survey = Survey(source, charset)
