@@ -27,7 +27,7 @@ import httpx
 
 from edgeproxy import respond
 from edgeproxy.answer import BODILESS, Answer, Page, Receive, RequestBody, Send, TooLong, VisitorLeft
-from edgeproxy.core import policy, preview, query
+from edgeproxy.core import courtesy, policy, preview, query
 from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
@@ -121,7 +121,7 @@ class EdgeProxy:
             journal.counters.counter(
                 "edgeproxy_early_total", "Pages whose beginning left before the shop had sent their end", "then"
             ),
-            signed=self._signed,
+            signed=self._begun,
         )
         self._via = f"1.1 {settings.via}".encode() if settings.via else b""
 
@@ -388,7 +388,15 @@ class EdgeProxy:
         lines = self._remembered(self._rewriter.untouched(lines, intent, lane, trail), status, intent, trail)
         await self._stream(status, lines, chunks, body, trail, answer)
 
+    def _begun(self, lines: NewLines, trail: Trail) -> NewLines:
+        """The lines of a page that leaves before its end has come."""
+        assert trail.intent is not None
+        return self._signed(self._remembered(lines, 200, trail.intent, trail, html=True), trail)
+
     def _early(self, lines: NewLines, intent: Intent, trail: Trail, answer: Answer) -> Early | None:
+        decision, book = intent.decision, intent.book
+        if decision is not None and book is not None and courtesy.counts(decision.fitting, book.showings):
+            return None  # what is shown is counted by the head, which has to wait for the page
         try:
             return self._early_flush.of(lines, intent, partial(self._rewriter.begin, lines, intent), trail, answer)
         except Exception:
@@ -473,6 +481,7 @@ class EdgeProxy:
                 status=status,
                 html=html,
                 told=trail.events,
+                applied=trail.applied(),
             )
         except Exception:
             trail.failed(log, "remembering the visitor of")

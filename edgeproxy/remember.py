@@ -4,8 +4,8 @@ Here: the cookie's name, attributes and memo, chance for an id, counters, and th
 here: what is remembered and when it changes (``core.recollect``), what rules make of it (``core.conditions``).
 Called by ``proxy``: ``of`` before it decides, ``leaving`` with the head of every answer of the shop.
 
-A cookie leaves only with an answer to a navigation, never with a preview or something that is fetched beforehand,
-and only when what it remembers has changed: most pages set none.  An answer that sets one is for nobody else.
+A cookie leaves only with a document, never with a preview or something that is fetched beforehand, and only when
+what it remembers has changed: most pages set none.  An answer that sets one is for nobody else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from edgeproxy import respond
 from edgeproxy.core import events, recollect, state
 from edgeproxy.core.memory import Memory
-from edgeproxy.core.model import PageRequest, RuleBook
+from edgeproxy.core.model import Experience, PageRequest, RuleBook
 from edgeproxy.core.recollect import FORGOTTEN, Recollection
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.state import StateSettings, VerifiedStates
@@ -70,26 +70,27 @@ class Remembering:
         status: int,
         html: bool | None = None,
         told: Sequence[bytes] = (),
+        applied: Sequence[Experience] = (),
     ) -> NewLines:
         """The lines of an answer of the shop with what is to be remembered; the very same list when nothing is.
 
         ``status`` is the shop's, ``html`` whether it is a page (left out: as the lines say), ``told`` are the values
-        of its ``Edge-Event`` lines.  Not for previews.
+        of its ``Edge-Event`` lines, ``applied`` are the experiences that changed the page.  Not for previews.
         """
         if book.recall is None:
             return lines
         heard, problems = events.read(told, book) if told else ((), ())
-        goes = recollect.navigates(request)
+        seen = recollect.counts(known, request)
         if told:
-            self._hear(heard, problems, request, navigates=goes)
-        if not goes:
+            self._hear(heard, problems, request, seen=seen)
+        if not seen:
             return lines
         if 200 <= status < 300:
             heard = (*heard, *events.of_page(book, request.path))
         page = recollect.is_page(book, request, status, html=is_html(lines) if html is None else html)
         held = known.state.memory
         new_id = "" if held is not None and held.visits else self._chance()
-        memory = recollect.following(known, book, request, now, page=page, events=heard, new_id=new_id)
+        memory = recollect.following(known, book, request, now, page=page, events=heard, applied=applied, new_id=new_id)
         if memory is None:
             return lines
         return [*respond.unshared(lines), (b"set-cookie", self._set_cookie(memory, request, keys, now))]
@@ -110,11 +111,11 @@ class Remembering:
         return f"{name}={value}{attributes}".encode("ascii")
 
     def _hear(
-        self, heard: Sequence[events.Event], problems: Sequence[str], request: PageRequest, *, navigates: bool
+        self, heard: Sequence[events.Event], problems: Sequence[str], request: PageRequest, *, seen: bool
     ) -> None:
         for one in heard:
             self._events.add(one.name)
-        if not navigates and heard:
+        if not seen and heard:
             problems = (
                 *problems,
                 "an event on an answer that is no page: send it with the page, or the redirect to it",

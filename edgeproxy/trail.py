@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from edgeproxy.core.model import Decision, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
+from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
 from edgeproxy.core.preview import Active, Exchange
 from edgeproxy.core.recollect import Recollection
 from edgeproxy.core.sharing import SharedRequest
@@ -98,6 +98,13 @@ class Trail:
         """What the guard learnt."""
         self.request_id, self.host, self.client, self.scheme = head.request_id, head.host, head.client, head.scheme
         self.target = target
+
+    def applied(self) -> tuple[Experience, ...]:
+        """The experiences that changed the page."""
+        if self.intent is None or self.intent.decision is None:
+            return ()
+        names = self.tally.applied if self.tally is not None else _applied(self.placing)
+        return tuple([one for one in self.intent.decision.fitting if one.name in names]) if names else ()
 
     def failed(self, log: logging.Logger, doing: str) -> None:
         """A fault of ours, told where it is caught: once a request, with its traceback."""

@@ -250,7 +250,6 @@ async def test_the_shop_never_sees_it() -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        [("sec-fetch-dest", "iframe")],
         [("sec-fetch-dest", "empty")],
         [("sec-fetch-dest", "image")],
         [("sec-purpose", "prefetch")],
@@ -663,3 +662,56 @@ async def test_a_page_that_the_browser_still_holds_is_a_page_too() -> None:
     got = await eva.go(headers=[("if-none-match", first.one("etag"))])
     assert got.status in {200, 304}
     assert eva.memory.visits == 2
+
+
+# --------------------------------------------------------------------------- what was shown is counted
+
+CAPPED = {
+    **RULES,
+    "shop.toml": RULES["shop.toml"] + "\nconsent = { needed = false }\n",
+    "experiences/calm.toml": 'cap = "2 a week"\n' + RULES["experiences/calm.toml"],
+}
+HELD = PAGE
+SHOWN = PAGE.replace(b'<nav id="menu"><a href="/a">A</a></nav>', b"")
+
+
+async def test_a_page_that_went_out_is_counted_and_what_did_not_is_not() -> None:
+    world = World(rules=CAPPED)
+    eva = Browser(world)
+    world.shop.answer = told(page=PAGE.replace(b'id="menu"', b""))  # decided, and not placed
+    await eva.go()
+    world.shop.answer = told()
+    await eva.go(method="HEAD")
+    assert (await eva.go(headers=[("sec-purpose", "prefetch")])).body == HELD  # it could not be counted
+    assert eva.memory.shown == ()
+    assert [(await eva.go()).body for _ in range(4)] == [SHOWN, SHOWN, HELD, HELD]
+    world.now += 7 * DAY
+    assert [(await eva.go()).body for _ in range(3)] == [SHOWN, SHOWN, HELD]
+
+
+async def test_what_is_counted_waits_for_its_page() -> None:
+    """A slow page's beginning leaves early, but not before it is known what the page shows."""
+    world = World(rules=CAPPED)
+    eva = Browser(world)
+    got = await eva.go()
+    assert len(got.get("set-cookie")) == 1
+    assert len(eva.memory.shown) == 1
+
+
+async def test_without_consent_nothing_that_is_counted_is_shown() -> None:
+    world = World(rules=CAPPED)
+    eva = Browser(world)
+    got = await eva.go(headers=[("sec-gpc", "1")])
+    assert (got.body, got.get("set-cookie")) == (HELD, [])
+
+
+async def test_a_shared_page_counts_for_each_visitor() -> None:
+    world = World(rules=CAPPED)
+    world.shop.answer = shared_page()
+    for _ in range(2):
+        await world.ask("/", headers=[("sec-gpc", "1")])
+    asked = len(world.shop.asked)
+    eva, bo = Browser(world), Browser(world)
+    assert [(await eva.go()).body for _ in range(3)] == [SHOWN, SHOWN, HELD]
+    assert [(await bo.go()).body for _ in range(3)] == [SHOWN, SHOWN, HELD]
+    assert len(world.shop.asked) == asked

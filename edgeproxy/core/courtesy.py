@@ -137,6 +137,8 @@ class Host:
         if memory is None:
             why = self._visitor.unremembered or "what the visitor brought proves nothing"
             return (Outcome.NO_MEMORY, why) if limited or courtesy.needs_memory else None
+        if self._visitor.unremembered and (limited or courtesy.counted):  # read, but not to be written
+            return Outcome.NO_MEMORY, self._visitor.unremembered
         return (
             self._stopped(courtesy, memory)
             or self._suppressed(courtesy, memory)
@@ -263,6 +265,11 @@ def kept(experiences: Iterable[Experience], rules: HouseRules) -> Mapping[str, K
         if experience.purpose == SELL and rules.sells_a_day is not None:
             found[SELLS] = Kept(rules.sells_a_day, durations.DAY)
     return found
+
+
+def counts(experiences: Iterable[Experience], looked: Mapping[str, Kept]) -> bool:
+    """Would a page with these experiences be counted?  ``looked`` is ``kept`` of the book."""
+    return any(one.courtesy.code in looked or (one.purpose == SELL and SELLS in looked) for one in experiences)
 
 
 def shown(memory: Memory, applied: Iterable[Experience], looked: Mapping[str, Kept], at: float) -> Memory:

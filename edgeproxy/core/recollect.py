@@ -15,17 +15,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edgeproxy.core import lifecycle, state
+from edgeproxy.core import courtesy, lifecycle, state
 from edgeproxy.core.consent import refusal
 from edgeproxy.core.events import Event, of_page
-from edgeproxy.core.memory import Memory
-from edgeproxy.core.model import PageRequest, RuleBook, Source, Visitor
+from edgeproxy.core.memory import Memory, begun
+from edgeproxy.core.model import Experience, PageRequest, RuleBook, Source, Visitor
 from edgeproxy.core.onpath import on_path
+from edgeproxy.core.policy import is_document
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.state import NO_STATE, State, StateSettings, VerifiedStates
 
 FORGOTTEN: Final = Memory()
 """What ``following`` gives where the cookie is to be taken away."""
+
+BEFOREHAND: Final = "the page is fetched beforehand, and cannot be counted"
 
 OPTED_OUT: Final = "they asked not to be remembered"
 
@@ -37,6 +40,8 @@ class Recollection:
     state: State
     refused: str  # why they may not be remembered, in words; "" when they may
     memory: Memory | None  # what may be read, as it is with this visit
+    at: float = 0.0
+    beforehand: bool = False  # the visitor has not decided to go there yet (prefetch, prerender): nothing is written
 
     @property
     def writes(self) -> bool:
@@ -67,7 +72,7 @@ def recollect(
     refused = OPTED_OUT if memory is not None and memory.opted_out else refusal(book.shop.consent, request.headers)
     if memory is not None:
         memory = memory.choices if refused else lifecycle.arriving(memory, now)
-    return Recollection(found, refused, memory)
+    return Recollection(found, refused, memory, now, is_beforehand(request))
 
 
 def recalled(book: RuleBook, visitor: Visitor, known: Recollection) -> Visitor:
@@ -77,6 +82,8 @@ def recalled(book: RuleBook, visitor: Visitor, known: Recollection) -> Visitor:
     """
     if book.recall is None:
         return visitor if known.memory is None else replace(visitor, memory=known.memory, unremembered=known.refused)
+    if known.beforehand and not known.refused and known.state.disbelief is None:
+        return replace(visitor, memory=known.memory or begun(known.at), unremembered=BEFOREHAND)
     if known.refused:
         # They chose nothing, or what they chose: that much is known.
         return replace(visitor, memory=known.memory or FORGOTTEN, unremembered=known.refused)
@@ -91,18 +98,20 @@ def recalled(book: RuleBook, visitor: Visitor, known: Recollection) -> Visitor:
 # --------------------------------------------------------------------------- when an answer leaves
 
 
-def navigates(request: PageRequest) -> bool:
-    """The visitor goes there themselves: no frame, no script, and not before they decided to (prefetch, prerender)."""
-    for name, value in request.headers:
-        if name == b"sec-fetch-dest" and value.strip().lower() != b"document":
-            return False
-        if name in _PURPOSES and any(word in value.lower() for word in _BEFOREHAND):
-            return False
-    return True
+def is_beforehand(request: PageRequest) -> bool:
+    """The browser fetches the page before anybody goes there: prefetch, prerender (Sec-Purpose, and its elders)."""
+    return any(
+        name in _PURPOSES and any(word in value.lower() for word in _BEFOREHAND) for name, value in request.headers
+    )
 
 
 _PURPOSES: Final = frozenset({b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"})
 _BEFOREHAND: Final = (b"prefetch", b"prerender", b"preview")
+
+
+def counts(known: Recollection, request: PageRequest) -> bool:
+    """An answer to this request may be remembered: it goes to a page or a frame that somebody looks at."""
+    return not known.beforehand and is_document(request)
 
 
 def is_page(book: RuleBook, request: PageRequest, status: int, *, html: bool) -> bool:
@@ -117,12 +126,14 @@ def following(
     now: float,
     *,
     page: bool,
-    events: Sequence[Event],
+    events: Sequence[Event] = (),
+    applied: Sequence[Experience] = (),
     new_id: str,
 ) -> Memory | None:
     """The memory that an answer to a navigation leaves behind; None: the cookie stays as it is.
 
-    ``page`` says that it is one (``is_page``); ``events`` are those that the shop told, the page's own included.
+    ``page`` says that it is one (``is_page``); ``events`` are those that the shop told, the page's own included;
+    ``applied`` are the experiences that changed it.
     """
     held = known.state.memory
     if known.refused:
@@ -132,17 +143,24 @@ def following(
     if not known.writes or not (page or events):
         return None
     grown = lifecycle.advance(held, events, book, now, new_id=new_id, page=page)
+    if page:
+        grown = courtesy.shown(grown, applied, book.showings, now)
     return None if grown == held and known.state.fresh else grown
 
 
-def quiet(known: Recollection, book: RuleBook, request: PageRequest, now: float) -> bool:
-    """A page of the shop, at this address and moment, would write nothing.  Cheap enough for every cached page."""
-    if book.recall is None or not known.state.replaceable or not navigates(request):
+def quiet(
+    known: Recollection, book: RuleBook, request: PageRequest, now: float, applied: Sequence[Experience] = ()
+) -> bool:
+    """A page of the shop, at this address and moment, would write nothing.  Cheap enough for every cached page.
+
+    ``applied`` are the experiences that would change it.
+    """
+    if book.recall is None or not known.state.replaceable or not counts(known, request):
         return True
     held = known.state.memory
     if known.refused:
         return not known.state.sent or (held is not None and held == held.choices)
-    if not known.state.fresh:
+    if not known.state.fresh or (book.showings and courtesy.counts(applied, book.showings)):
         return False
     if on_path(book, request.path).never:
         return not of_page(book, request.path)
