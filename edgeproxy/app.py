@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from edgeproxy.console.admin import build_admin
 from edgeproxy.core.model import Problem, RuleBook
+from edgeproxy.drafts import Drafts
 from edgeproxy.journal import Journal
 from edgeproxy.origin import Limits, ShopAddresses, ShopTransport, Tolerance, tls_context
 from edgeproxy.pages import PageCache
@@ -125,6 +126,7 @@ def build_app(
     cache = _cache(settings, journal, transport, clock, ticks) if settings.limits.cache_bytes else None
     proxy = EdgeProxy(
         settings,
+        drafts=None if settings.drafts is None else Drafts(settings.drafts, settings.rules),
         books=books,
         transport=transport,
         clock=clock,

@@ -12,18 +12,24 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Final
 
 from edgeproxy import respond
 from edgeproxy.answer import Page
 from edgeproxy.console.bar import Outlined, Way, absolute, address, bar
+from edgeproxy.console.draft_page import draft_page
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
 from edgeproxy.content_coding import Undecodable, decode, encode
+from edgeproxy.core import policy
 from edgeproxy.core.asking import LEAVE_PATH
+from edgeproxy.core.decide import decide
 from edgeproxy.core.explain import explain
 from edgeproxy.core.explanation import Explanation, as_json
-from edgeproxy.core.model import Lane, LaneKind, PageRequest
+from edgeproxy.core.model import Lane, LaneKind, PageRequest, Problem, RuleBook, Severity
+from edgeproxy.core.policy import is_document
 from edgeproxy.core.preview import Active
+from edgeproxy.drafts import NO_DRAFTS, Drafts
 from edgeproxy.html import charset
 from edgeproxy.html.foot import Foot, foot
 from edgeproxy.html.model import Charset, Placement, Unplannable
@@ -128,7 +134,7 @@ def with_bar(
         way=way,
         mistakes=intent.mistakes,
         outlined=_outlined(page, made) if active.flags.outline and way.inline else (),
-        draft=intent.draft,
+        draft=intent.draft.says if intent.draft is not None else "",
     )
     return _put(page, place, inserted)
 
@@ -149,6 +155,44 @@ def _policies(lines: NewLines) -> str | None:
     """Those that only report as well: nobody is to be reported for us."""
     found = [joined(lines, name) for name in (b"content-security-policy", b"content-security-policy-report-only")]
     return ", ".join(one for one in found if one) or None
+
+
+# --------------------------------------------------------------------------- drafts and live rules
+
+
+async def by_its_rules(intent: Intent, drafts: Drafts | None, live: tuple[Problem, ...]) -> Intent | Page:
+    """A preview's intent by the rules that it is for: a draft's, or the live ones, with what is wrong with these.
+
+    Where the draft has mistakes or is none, a page that says so, for who goes to a page; forms go their way.
+    """
+    active = intent.active
+    assert active is not None
+    if active.draft is None:
+        mistakes = tuple(problem for problem in live if problem.severity is Severity.MISTAKE)
+        return replace(intent, mistakes=mistakes)
+    if not is_document(intent.request):
+        return intent
+    draft = NO_DRAFTS if drafts is None else await drafts.get(active.draft)
+    if draft.book is not None:
+        return replace(shown_by(active.under(draft.book), draft.book), draft=draft)
+    if intent.request.method not in {"GET", "HEAD"}:
+        return intent
+    lines = [
+        *previewed([], active),
+        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    ]
+    back = address(active)
+    page = draft_page(draft, leave=absolute(active, LEAVE_PATH), back=back, may_know=active.may_change)
+    return Page(422, lines, page)
+
+
+def shown_by(active: Active, book: RuleBook) -> Intent:
+    """What is meant to happen for somebody who previews, by this book."""
+    decision = decide(book, active.visitor, active.request, forced=active.forced, without=active.without, reasons=True)
+    if active.off:
+        decision = replace(decision, fitting=())
+    return Intent(policy.lane(book, active.request, decision, preview=True), active.request, decision, book, active)
 
 
 # --------------------------------------------------------------------------- outlines

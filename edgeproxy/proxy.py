@@ -34,13 +34,14 @@ from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBo
 from edgeproxy.core.policy import is_navigation
 from edgeproxy.core.recollect import recalled
 from edgeproxy.core.visitor import Keys, VerifiedCookies
+from edgeproxy.drafts import Drafts
 from edgeproxy.early import Early, EarlyFlush
 from edgeproxy.errors import CutShort, ErrorPage, error_page
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Asked, Pages, own
 from edgeproxy.pages import PageCache
-from edgeproxy.previewing import barred, instead, takes_bar
+from edgeproxy.previewing import barred, by_its_rules, instead, shown_by, takes_bar
 from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.relay import Relay, disbelief
 from edgeproxy.remember import Remembering, told_events
@@ -97,8 +98,10 @@ class EdgeProxy:
         remembering: Remembering,
         cache: PageCache | None = None,
         pages: Pages = PREVIEW_PAGES,
+        drafts: Drafts | None = None,
     ) -> None:
         self._pages = pages
+        self._drafts = drafts
         self._settings = settings
         self._books = books
         self._transport = transport
@@ -202,8 +205,12 @@ class EdgeProxy:
         if request.path.startswith(OWN_PATHS):
             await self._own(checked, receive, trail, answer)
             return
+        told: Page | None = None  # in the shop's place: a draft that has mistakes
         try:
             intent = self._intend(request, checked.head)
+            if intent.active is not None:
+                looked = await by_its_rules(intent, self._drafts, getattr(self._books, "problems", ()))
+                intent, told = (intent, looked) if isinstance(looked, Page) else (looked, None)
             if checked.head.upgrade and self._settings.upgrade == "relay":
                 intent = replace(intent, lane=replace(intent.lane, kind=LaneKind.PASS, why=_UPGRADE))
             lines = _for_shop(checked.lines, intent)
@@ -218,6 +225,9 @@ class EdgeProxy:
                 respond.elsewhere(intent.preview.location, intent.preview.set_cookie),
                 b"",
             )
+            return
+        if told is not None:
+            await answer.whole(told.status, told.lines, told.body)
             return
         await self._ask(checked, lines, intent, receive, trail, answer)
 
@@ -244,7 +254,7 @@ class EdgeProxy:
         if isinstance(looked, preview.Exchange):
             return Intent(Lane(LaneKind.PASS, "a preview begins"), looked.request, preview=looked)
         if isinstance(looked, preview.Active):
-            return _shown(looked, book)
+            return shown_by(looked, book)
         decision = decide(book, visitor, looked.request)
         return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book, known=known)
 
@@ -530,14 +540,6 @@ class EdgeProxy:
             allow=tuple(sorted(self._settings.methods)) if allow is None else allow,
         )
         await answer.whole(page.status, page.headers, page.body)
-
-
-def _shown(looked: preview.Active, book: RuleBook) -> Intent:
-    """What somebody who previews is shown."""
-    decision = decide(book, looked.visitor, looked.request, forced=looked.forced, without=looked.without, reasons=True)
-    if looked.off:
-        decision = replace(decision, fitting=())
-    return Intent(policy.lane(book, looked.request, decision, preview=True), looked.request, decision, book, looked)
 
 
 # --------------------------------------------------------------------------- the shop's side

@@ -125,7 +125,9 @@ class Rewriter:
         """The whole page as this visitor gets it.  Never raises: a fault of ours is the shop's page, untouched."""
         try:
             assert intent.book is not None
-            distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
+            distrusted: frozenset[str] = frozenset()
+            if intent.draft is None:  # whose versions come and go beside the live one
+                distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
             if len(body) >= OFF_LOOP:
                 return await asyncio.to_thread(self._rewritten, lines, body, intent, trail, distrusted)
             return self._rewritten(lines, body, intent, trail, distrusted)

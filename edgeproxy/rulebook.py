@@ -210,7 +210,7 @@ def _looked_at(name: str, found: os.DirEntry[str], base: Path) -> tuple[_Entry |
     return _Entry(name, path, mark), None
 
 
-def _fingerprint(folder: Path) -> object:
+def fingerprint(folder: Path) -> object:
     """What differs between two looks when something was saved in between."""
     try:
         return frozenset((entry.name, entry.mark, entry.trouble) for entry in _entries(folder)), folder.is_dir()
@@ -248,8 +248,8 @@ class RuleBookSource:
         return self._take(*self._read())
 
     def _read(self) -> tuple[Parsed, object]:
-        fingerprint = _fingerprint(self.folder)  # before reading: what is saved meanwhile is seen next time
-        return load(self.folder, markup=self._markup, now=self._clock()), fingerprint
+        mark = fingerprint(self.folder)  # before reading: what is saved meanwhile is seen next time
+        return load(self.folder, markup=self._markup, now=self._clock()), mark
 
     def _take(self, parsed: Parsed, fingerprint: object) -> bool:
         before = self._parsed
@@ -274,7 +274,7 @@ class RuleBookSource:
 
     async def _look(self, saved: bool, callback: Callback) -> None:
         # In threads, because a big folder takes longer to read than a visitor should wait.
-        if not saved and await asyncio.to_thread(_fingerprint, self.folder) == self._fingerprint:
+        if not saved and await asyncio.to_thread(fingerprint, self.folder) == self._fingerprint:
             return
         if self._take(*await asyncio.to_thread(self._read)):
             told = callback(None if self.stale else self.book, self.problems)
@@ -319,7 +319,7 @@ async def changes(folder: Path, last: Contents) -> AsyncIterator[Contents]:
     """What the folder holds, each time that it is something else than what was seen last."""
     mark: object = None
     async for saved in news(folder):
-        seen = await asyncio.to_thread(_fingerprint, folder)  # before reading: what is saved meanwhile is seen next
+        seen = await asyncio.to_thread(fingerprint, folder)  # before reading: what is saved meanwhile is seen next
         if not saved and seen == mark:
             continue
         mark = seen
@@ -337,4 +337,4 @@ def _place(folder: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-__all__ = ["Contents", "Parsed", "RuleBookSource", "changes", "judge", "load", "news", "read"]
+__all__ = ["Contents", "Parsed", "RuleBookSource", "changes", "fingerprint", "judge", "load", "news", "read"]

@@ -15,6 +15,7 @@ from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, Outcome, 
 from edgeproxy.core.preview import Active, Exchange
 from edgeproxy.core.recollect import Recollection
 from edgeproxy.core.sharing import SharedRequest
+from edgeproxy.drafts import Draft
 from edgeproxy.html.model import PlaceOutcome, Placing
 from edgeproxy.journal import Served
 from edgeproxy.origin import ShopError
@@ -33,7 +34,7 @@ class Intent:
     book: RuleBook | None = None
     preview: Active | Exchange | None = None
     mistakes: tuple[Problem, ...] = ()  # of the rules on disk, for who previews: the last good ones are shown
-    draft: str = ""  # which rules a preview is by, in words; "": the live ones
+    draft: Draft | None = None  # whose rules a preview is by; None: the live ones
     known: Recollection | None = None  # what the visitor brought, to be remembered by
 
     @property

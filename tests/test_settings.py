@@ -71,6 +71,7 @@ def test_every_option_can_be_set_by_its_variable_and_by_its_flag(tmp_path: Path)
         "hosts": "shop.example,*.shop.example",
         "trust": "10.0.0.0/8,fd00::/8",
         "preview": "open",
+        "drafts": str(tmp_path),
         "workers": "3",
         "tls_cert": str(authority),
         "tls_key": str(authority),

@@ -52,6 +52,7 @@ class Settings:
     hosts: tuple[str, ...] = ()  # names, lower-case, and "*.name"; (): any
     trust: tuple[Network, ...] = ()
     preview: str = "token"  # or "open"
+    drafts: Path | None = None  # a folder of rules folders, or a repository
     workers: int | None = None  # None: one per usable core
     tls_cert: Path | None = None
     tls_key: Path | None = None

@@ -66,6 +66,9 @@ def impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Prob
         no("--preview", what, "listen on loopback, or leave it at token and make links with `edgeproxy preview`")
     if rules is not None and not rules.is_dir():
         no("--rules", f"{rules} is not a folder", "name the rules folder, or make one: edgeproxy init --origin URL")
+    drafts: Path | None = found.get("drafts")
+    if drafts is not None and not drafts.is_dir():
+        no("--drafts", f"{drafts} is not a folder", "name one that holds rules folders, or a git repository with rules")
     if authority is not None and not authority.is_file():
         no("--origin-ca", f"{authority} is not a file", "name a file with PEM certificates")
     for one, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):

@@ -73,6 +73,7 @@ def _limit_options() -> Iterable[Option]:
 OPTIONS: Final[tuple[Option, ...]] = (
     Option("origin", values.origin, "the shop's own address, or each of several", "URL", many=True),
     Option("rules", Path, "the rules folder", "DIR", "rules"),
+    Option("drafts", Path, "drafts of the rules, for previews: their folder, or a repository with branches", "DIR"),
     Option("listen", values.address, "where visitors reach the proxy", "HOST:PORT", str(LISTEN)),
     Option("admin", values.address, "where health and metrics are answered", "HOST:PORT", str(ADMIN)),
     Option(
