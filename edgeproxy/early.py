@@ -40,6 +40,10 @@ log = logging.getLogger("edgeproxy.early")
 
 FIRST: Final = 1024
 """Bytes of a page that must have come before a beginning is tried."""
+AT_FIRST: Final = 64 * 1024
+"""Bytes of a page that are looked at first: most that keeps the rest back stands there."""
+LATE: Final = 0.003
+"""Seconds that the loop may be behind: one that is further behind has no time for what will come by itself."""
 LEAST: Final = 512
 """Bytes of a page for which a flush is worth its overhead."""
 OFF_LOOP: Final = 128 * 1024
@@ -104,6 +108,7 @@ class Early:
         self._chunks: list[bytes] = []
         self._size = 0
         self._next: float = FIRST  # bytes from which on a beginning is tried
+        self._tried = 0  # bytes of the last one that was
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._over = False
@@ -120,7 +125,7 @@ class Early:
         self._chunks.append(chunk)
         self._size += len(chunk)
         if self._size >= self._next and self._task is None and self._timer is None:
-            self._timer = self._loop.call_later(self._shared.pause, self._due)
+            self._wait()
 
     async def ended(self) -> None:
         """Nothing more comes; returns when nothing more leaves by itself."""
@@ -140,8 +145,15 @@ class Early:
 
     # ------------------------------------------------------------------ while it comes
 
-    def _due(self) -> None:
+    def _wait(self) -> None:
+        self._timer = self._loop.call_later(self._shared.pause, self._due, self._loop.time() + self._shared.pause)
+
+    def _due(self, at: float) -> None:
+        """What is only to be early waits where there is more to do than time; ``at`` is when this was due."""
         self._timer = None
+        if self._loop.time() - at > LATE:
+            self._wait()
+            return
         self._task = self._loop.create_task(self._flush())
 
     async def _flush(self) -> None:
@@ -167,8 +179,9 @@ class Early:
 
     async def _try(self) -> None:
         began = perf_counter()
-        body = b"".join(self._chunks)
-        self._next = 2 * self._size
+        body = b"".join(self._chunks)[: max(2 * self._tried, AT_FIRST)]
+        self._tried = len(body)
+        self._next = 2 * self._tried
         begun = await asyncio.to_thread(self._begin, body) if len(body) >= OFF_LOOP else self._begin(body)
         self._worked += perf_counter() - began
         if self._over or begun is None or begun.offset < self._offset + LEAST:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import edgeproxy.early
 import edgeproxy.rewrite
 from edgeproxy.content_coding import decode
 from edgeproxy.origin import ShopBroken
@@ -131,6 +132,11 @@ async def test_what_waits_for_the_end(how: dict[str, Any], rules: Any) -> None:
 async def test_nothing_leaves_early_where_that_is_switched_off() -> None:
     asked = world(FIRST, turns, REST, early=0)
     assert (await asked.ask("/", stage="new")).one("etag")
+
+
+async def test_a_busy_loop_has_no_time_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edgeproxy.early, "LATE", -1.0)  # always behind
+    assert (await world(FIRST, turns, REST).ask("/", stage="new")).one("etag")
 
 
 async def test_too_little_is_not_worth_a_flush() -> None:
