@@ -1,7 +1,8 @@
 """The access log: one line for each request, written beside the event loop.
 
-Here: ``Served`` (what is known of an answered request), its two line formats, and a writer that neither blocks nor
-raises.  Not here: counting (``journal``).  A line holds no query, no cookie, no token: the path ends at its ``?``.
+Here: ``Served`` (what is known of an answered request), ``Again`` (one more like it), their two line formats, and a
+writer that neither blocks nor raises.  Not here: counting (``journal``).  A line holds no query, no cookie, no token:
+the path ends at its ``?``.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple, TextIO
 
-__all__ = ["LogWriter", "Served", "as_json", "as_text", "shortened"]
+from edgeproxy.sanitise import new_request_id
 
+__all__ = ["Again", "LogWriter", "Repeated", "Served", "as_json", "as_text", "shortened"]
 
 _UNSAFE: Final = re.compile(r'[ "\\]')
 
@@ -53,23 +55,78 @@ class Served(NamedTuple):
     cache: str = ""  # what the page cache came to: "hit", "stale", "confirmed", "miss", "pass", "bypass", "failed"
 
 
-def as_text(served: Served, *, short: bool = True) -> str:
+FIRST: Final = 0.0005
+"""Seconds: the first bound of histograms (``counters.SECONDS``)."""
+
+
+class Again(NamedTuple):
+    """An answer that was given before in all but this: when, to whom, and how long it took."""
+
+    of: Repeated
+    at: float  # when it began, seconds since the epoch
+    client: str  # the visitor's address
+    ms: float  # all of it our own work
+    request_id: str = ""  # where a proxy in front has named it; else it gets one when its line is written
+
+
+class Repeated:
+    """Answers that say the same, counted together: how many, and how long they took in all.
+
+    ``served`` is one of them; its times, its client and its request id are of no account.
+    """
+
+    __slots__ = ("_parts", "hits", "seconds", "served", "slow")
+
+    def __init__(self, served: Served) -> None:
+        self.served = served._replace(origin_ms=0.0)  # nobody waited for the shop
+        self.hits = 0
+        self.seconds = 0.0
+        self.slow: list[float] = []  # seconds of those that took longer than the first bucket of a histogram
+        self._parts: tuple[str, str, str, str] | None = None
+
+    def add(self, seconds: float) -> None:
+        """One more of them."""
+        self.hits += 1
+        self.seconds += seconds
+        if seconds > FIRST:
+            self.slow.append(seconds)
+
+    @property
+    def parts(self) -> tuple[str, str, str, str]:
+        """What stands in each line: before the times, between them, between times and request id, behind it."""
+        if self._parts is None:
+            served = self.served
+            self._parts = (_asked(served), _cached(served), _became(served), _reasons(served))
+        return self._parts
+
+
+def as_text(served: Served | Again, *, short: bool = True) -> str:
     """One line for people."""
-    parts = [
-        _moment(served.at),
-        (shortened(served.client) if short else served.client) or "-",
-        f'"{served.method} {_printable(served.host)}{_printable(served.path)}"',
-        str(served.status),
-        f"{served.bytes}B",
-        served.lane,
-        f"{served.total_ms:.1f}ms",
-    ]
-    if served.cache not in ("", "bypass", "pass"):
-        parts.append(f"cache={served.cache}")
+    client = (shortened(served.client) if short else served.client) or "-"
+    if isinstance(served, Again):
+        (asked, cached, became, reasons), ms = served.of.parts, served.ms
+        times = f"{ms:.1f}ms{cached} edge={ms:.1f}ms"
+        return f"{_moment(served.at)} {client} {asked} {times}{became} id={served.request_id or new_request_id()}{reasons}\n"
+    times = f"{served.total_ms:.1f}ms{_cached(served)}"
     if served.origin_ms:
-        parts.append(f"shop={served.origin_ms:.1f}ms")
+        times += f" shop={served.origin_ms:.1f}ms"
     if served.edge_ms:
-        parts.append(f"edge={served.edge_ms:.1f}ms")
+        times += f" edge={served.edge_ms:.1f}ms"
+    request_id = f" id={served.request_id}" if served.request_id else ""
+    return f"{_moment(served.at)} {client} {_asked(served)} {times}{_became(served)}{request_id}{_reasons(served)}\n"
+
+
+def _asked(served: Served) -> str:
+    target = f'"{served.method} {_printable(served.host)}{_printable(served.path)}"'
+    return f"{target} {served.status} {served.bytes}B {served.lane}"
+
+
+def _cached(served: Served) -> str:
+    return "" if served.cache in ("", "bypass", "pass") else f" cache={served.cache}"
+
+
+def _became(served: Served) -> str:
+    parts = [""]
     if served.source:
         parts.append(f"visitor={_quoted(served.source)}")
     if served.applied:
@@ -78,21 +135,24 @@ def as_text(served: Served, *, short: bool = True) -> str:
     if served.failed:
         parts.append("left=" + ",".join(_printable(slot) for slot, _ in served.failed))
     parts += [name for name in ("preview", "fault", "cut") if getattr(served, name)]
-    if served.request_id:
-        parts.append(f"id={served.request_id}")
-    if served.why:
-        parts.append(f"why={_quoted(served.why)}")
-    if served.problem:
-        parts.append(f"problem={_quoted(served.problem)}")
-    return " ".join(parts) + "\n"
+    return " ".join(parts)
+
+
+def _reasons(served: Served) -> str:
+    why = f" why={_quoted(served.why)}" if served.why else ""
+    return why + (f" problem={_quoted(served.problem)}" if served.problem else "")
 
 
 _UNLOGGED: Final = ("found", "personal", "stage", "segments")
 """What only those who look at the console are told, from memory: nobody's labels are written down."""
 
 
-def as_json(served: Served, *, short: bool = True) -> str:
+def as_json(served: Served | Again, *, short: bool = True) -> str:
     """One line for machines; what is empty is left out."""
+    if isinstance(served, Again):
+        of, at, client, ms, request_id = served
+        request_id = request_id or new_request_id()
+        served = of.served._replace(at=at, client=client, total_ms=ms, edge_ms=ms, request_id=request_id)
     fields = served._asdict()
     for name in _UNLOGGED:
         del fields[name]
@@ -158,16 +218,16 @@ class LogWriter:
     PAUSE: Final = 0.1  # seconds between two writes
     QUIET: Final = 50  # pauses without work, then the thread leaves
 
-    def __init__(self, stream: TextIO, line: Callable[[Served], str]) -> None:
+    def __init__(self, stream: TextIO, line: Callable[[Served | Again], str]) -> None:
         self.dropped = 0
         self._stream = stream
         self._line = line
-        self._waiting: deque[Served] = deque()
+        self._waiting: deque[Served | Again] = deque()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def put(self, served: Served) -> None:
+    def put(self, served: Served | Again) -> None:
         """Take a record; never blocks, never raises."""
         if len(self._waiting) >= self.MOST:
             self.dropped += 1
@@ -184,7 +244,7 @@ class LogWriter:
     def flush(self) -> None:
         """Write what waits, here and now."""
         with self._writing:
-            batch: list[Served] = []
+            batch: list[Served | Again] = []
             while self._waiting:
                 batch.append(self._waiting.popleft())
             if not batch:

@@ -81,6 +81,14 @@ class Histogram:
         row[bisect_left(self.bounds, value)] += 1
         row[-1] += value
 
+    def observe_many(self, times: int, seconds: float, *labels: str) -> None:
+        """So many durations of the first bucket, ``seconds`` in all."""
+        row = self.values.get(labels)
+        if row is None:
+            row = self.values[labels] = [0.0] * (len(self.bounds) + 2)
+        row[0] += times
+        row[-1] += seconds
+
     def family(self) -> Metric:
         family = HistogramMetricFamily(self.name, self.says, labels=self.labels)
         for labels, row in sorted(self.values.items()):
@@ -107,7 +115,9 @@ class _Gauge:
 class Counters(Collector):
     """All of one process; ``collect`` is Prometheus' side of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, before: Callable[[], None] = lambda: None) -> None:
+        """``before`` is called when somebody is about to look: what was put off is counted then."""
+        self._before = before
         self._series: dict[str, Counter | Histogram] = {}
         self._gauges: dict[str, _Gauge] = {}
         self._registry = CollectorRegistry(auto_describe=False)
@@ -133,6 +143,7 @@ class Counters(Collector):
 
     def snapshot(self) -> dict[str, Any]:
         """Every number, in plain types."""
+        self._before()
         return {name: [[list(k), v] for k, v in series.values.items()] for name, series in self._series.items()}
 
     def add_snapshot(self, snapshot: Mapping[str, Any]) -> None:
@@ -150,6 +161,7 @@ class Counters(Collector):
 
     def export(self) -> dict[str, Any]:
         """Every number with its meaning, in plain types: what ``summed`` takes."""
+        self._before()
         found: dict[str, Any] = {}
         for name, series in self._series.items():
             rows = [[list(labels), value] for labels, value in series.values.items()]
@@ -169,6 +181,7 @@ class Counters(Collector):
         return generate_latest(self._registry) + generate_latest(registry)
 
     def collect(self) -> Iterable[Metric]:
+        self._before()
         for name, gauge in self._gauges.items():
             yield _gauge_family(name, gauge.says, gauge.labels, gauge.read().items())
         for series in self._series.values():

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, TextIO
 
 from edgeproxy import __version__
-from edgeproxy.accesslog import LogWriter, Served, as_json, as_text
+from edgeproxy.accesslog import LogWriter, Repeated, Served, as_json, as_text
 from edgeproxy.core.model import RuleBook
 from edgeproxy.counters import CONTENT_TYPE, Counters
 from edgeproxy.history import History
@@ -55,7 +55,8 @@ class Journal:
         self._clock = clock
         self._version = ""
         self._live = False
-        self.counters = counters = Counters()
+        self._repeated: dict[int, Repeated] = {}
+        self.counters = counters = Counters(before=self._settle_all)
         count, measure = counters.counter, counters.histogram
         self.requests = count("edgeproxy_requests_total", "Requests answered", "lane", "status")
         self.bytes = count("edgeproxy_response_bytes_total", "Bytes of bodies sent", "lane")
@@ -89,6 +90,20 @@ class Journal:
                 self.faults.add()
         except Exception:
             _log.exception("keeping the journal")
+
+    def repeats(self, served: Served) -> Repeated:
+        """A place for answers like this one: they are logged one by one (``log``), and counted when somebody looks.
+
+        It must be given back (``settle``) when no more of them will come.
+        """
+        repeated = Repeated(served)
+        self._repeated[id(repeated)] = repeated
+        return repeated
+
+    def settle(self, repeated: Repeated) -> None:
+        """Count those that have come, the last ones."""
+        self._repeated.pop(id(repeated), None)
+        self._count_repeats(repeated)
 
     def refused(self, refused: Refused, address: str, request_id: str) -> None:
         """The guard has turned a request away; without a request id it closed the connection without an answer."""
@@ -135,27 +150,48 @@ class Journal:
         """Write what waits."""
         self.log.close()
 
+    def _settle_all(self) -> None:
+        for repeated in tuple(self._repeated.values()):
+            self._count_repeats(repeated)
+
+    def _count_repeats(self, repeated: Repeated) -> None:
+        """What ``_count`` would have counted, for all of them at once."""
+        hits, seconds, slow, served = repeated.hits, repeated.seconds, repeated.slow, repeated.served
+        if not hits:
+            return
+        repeated.hits, repeated.seconds, repeated.slow = 0, 0.0, []
+        lane = served.lane
+        for histogram in (self.seconds, self.edge_seconds):
+            histogram.observe_many(hits - len(slow), seconds - sum(slow), lane)
+            for each in slow:
+                histogram.observe(each, lane)
+        self._count_what(served, hits)
+
     def _count(self, served: Served) -> None:
         lane = served.lane
-        self.requests.add(lane, _CLASSES.get(served.status // 100, "none"))
-        if lane == "refused":
-            self.refusals.add(str(served.status), served.why or served.problem or "refused")
-        self.bytes.add(lane, by=served.bytes)
+        self._count_what(served, 1)
         self.seconds.observe(served.total_ms / 1000, lane)
         if served.origin_ms:
             self.origin_seconds.observe(served.origin_ms / 1000, lane)
         if served.edge_ms:
             self.edge_seconds.observe(served.edge_ms / 1000, lane)
-        if served.source:
-            self.visitors.add(served.source)
-        for name in served.applied:
-            self.applied.add(name)
-        for outcome, number in served.outcomes.items():
-            self.edits.add(outcome, by=number)
-        for slot, why in served.failed:
-            # Reasons are sentences with numbers in them: one series each would be a series a page.
-            self.failed.add(slot, _NUMBERS.sub("N", why)[:80])
         if served.fault:
             self.faults.add()
         if served.cut:
             self.cuts.add()
+
+    def _count_what(self, served: Served, times: int) -> None:
+        lane = served.lane
+        self.requests.add(lane, _CLASSES.get(served.status // 100, "none"), by=times)
+        if lane == "refused":
+            self.refusals.add(str(served.status), served.why or served.problem or "refused", by=times)
+        self.bytes.add(lane, by=served.bytes * times)
+        if served.source:
+            self.visitors.add(served.source, by=times)
+        for name in served.applied:
+            self.applied.add(name, by=times)
+        for outcome, number in served.outcomes.items():
+            self.edits.add(outcome, by=number * times)
+        for slot, why in served.failed:
+            # Reasons are sentences with numbers in them: one series each would be a series a page.
+            self.failed.add(slot, _NUMBERS.sub("N", why)[:80], by=times)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from edgeproxy.accesslog import LogWriter, Served, as_json, as_text, shortened
+from edgeproxy.accesslog import Again, LogWriter, Served, as_json, as_text, shortened
 from edgeproxy.core.visitor import Keys
 from edgeproxy.counters import MOST, Counters
 from edgeproxy.journal import Journal
@@ -221,6 +221,41 @@ def test_a_request_is_counted_by_lane_and_class_with_what_was_done() -> None:
     assert found["edgeproxy_visitors_total", (("source", "cookie"),)] == 2
     assert found["edgeproxy_faults_total", ()] == 1
     assert found["edgeproxy_cuts_total", ()] == 1
+
+
+@given(
+    st.lists(st.sampled_from([0.01, 0.2, 0.7, 3.0])), st.sampled_from([PLAIN, FULL]), st.sampled_from(["text", "json"])
+)
+def test_answers_that_say_the_same_are_counted_and_logged_as_if_they_came_one_by_one(
+    took: list[float], like: Served, log: str
+) -> None:
+    one_by_one, written = journal(log)
+    together, written_too = journal(log)
+    repeated = together.repeats(like)
+    for number, ms in enumerate(took):
+        each = like._replace(
+            at=like.at + number, total_ms=ms, edge_ms=ms, origin_ms=0.0, request_id="7f3a", client="::1"
+        )
+        one_by_one.served(each)
+        repeated.add(ms / 1000)
+        together.log.put(Again(repeated, each.at, each.client, ms, "7f3a"))
+        if number == 2:
+            assert numbers(together) == pytest.approx(numbers(one_by_one))
+    together.settle(repeated)
+    together.settle(repeated)
+    assert numbers(together) == pytest.approx(numbers(one_by_one))
+    one_by_one.close()
+    together.close()
+    assert written_too.getvalue() == written.getvalue()
+
+
+def test_a_request_that_nobody_has_named_gets_an_id_in_the_log() -> None:
+    kept, stream = journal()
+    repeated = kept.repeats(FULL)
+    for _ in range(2):
+        kept.log.put(Again(repeated, 0.0, "", 0.1))
+    kept.close()
+    assert len(set(re.findall(r" id=([0-9a-f]{16}) ", stream.getvalue()))) == 2
 
 
 def test_a_preview_is_logged_and_never_counted() -> None:
