@@ -75,9 +75,11 @@ class Repeated:
     ``served`` is one of them; its times, its client and its request id are of no account.
     """
 
-    __slots__ = ("_parts", "hits", "seconds", "served", "slow")
+    __slots__ = ("_parts", "_waiting", "hits", "seconds", "served", "slow")
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, waiting: list[Repeated]) -> None:
+        """``waiting`` takes it in when there is something to count."""
+        self._waiting = waiting
         self.served = served._replace(origin_ms=0.0)  # nobody waited for the shop
         self.hits = 0
         self.seconds = 0.0
@@ -86,6 +88,8 @@ class Repeated:
 
     def add(self, seconds: float) -> None:
         """One more of them."""
+        if not self.hits:
+            self._waiting.append(self)
         self.hits += 1
         self.seconds += seconds
         if seconds > FIRST:
@@ -105,8 +109,8 @@ def as_text(served: Served | Again, *, short: bool = True) -> str:
     client = (shortened(served.client) if short else served.client) or "-"
     if isinstance(served, Again):
         (asked, cached, became, reasons), ms = served.of.parts, served.ms
-        times = f"{ms:.1f}ms{cached} edge={ms:.1f}ms"
-        return f"{_moment(served.at)} {client} {asked} {times}{became} id={served.request_id or new_request_id()}{reasons}\n"
+        times, request_id = f"{ms:.1f}ms{cached} edge={ms:.1f}ms", served.request_id or new_request_id()
+        return f"{_moment(served.at)} {client} {asked} {times}{became} id={request_id}{reasons}\n"
     times = f"{served.total_ms:.1f}ms{_cached(served)}"
     if served.origin_ms:
         times += f" shop={served.origin_ms:.1f}ms"

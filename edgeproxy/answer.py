@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 
@@ -17,7 +17,18 @@ from edgeproxy.personalise import Personalised
 from edgeproxy.respond import NewLines
 from edgeproxy.trail import Trail
 
-__all__ = ["BODILESS", "Answer", "Message", "Page", "Receive", "RequestBody", "Send", "TooLong", "VisitorLeft"]
+__all__ = [
+    "BODILESS",
+    "Answer",
+    "Message",
+    "Page",
+    "Receive",
+    "RequestBody",
+    "Reusable",
+    "Send",
+    "TooLong",
+    "VisitorLeft",
+]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,6 +36,16 @@ Send = Callable[[Message], Awaitable[None]]
 
 BODILESS: Final = frozenset({204, 304})
 """Statuses whose answers have no body (RFC 9110, 15.3.5 and 15.4.5)."""
+
+
+class Reusable(NamedTuple):
+    """A whole answer of status 200 that others may get, as long as what it was made of stays as it is."""
+
+    lines: RawHeaders  # without Via, Server-Timing and Content-Length
+    length: int  # of its body
+    body: Callable[[], bytes | None]  # None: it is not kept any more
+    wanted: str  # the content coding that a visitor must take best to get it, "" for none
+    mark: str  # what all ETags of it begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,7 @@ class Page:
     body: bytes
     original: bytes = b""  # the decoded page that the plan is of
     made: Personalised | None = None
+    reusable: Reusable | None = None  # another request may get it too
 
 
 class Answer:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.applications import Starlette
 
+from edgeproxy.assembly import Assembly
 from edgeproxy.console.admin import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.drafts import Drafts
@@ -33,9 +34,11 @@ from edgeproxy.plans import Plans
 from edgeproxy.proxy import Books, EdgeProxy
 from edgeproxy.remember import Remembering
 from edgeproxy.respond import Origin, passed
+from edgeproxy.reuse import Reuse
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
 from edgeproxy.settings import Settings
+from edgeproxy.variants import Variants
 from edgeproxy.verification import Verification
 
 log = logging.getLogger("edgeproxy")
@@ -118,11 +121,18 @@ def build_app(
     journal.rules(books.book, ok=books.book is not None)
     if transport is None:
         transport = _shop(settings, journal)
+
+    def distrusted(slot: str, path: str, why: str) -> None:
+        journal.distrusted(slot, path, why)
+        if proxy.lane is not None:
+            proxy.lane.forget()
+
     verification = Verification(
         clock=time.monotonic,
         executor=ThreadPoolExecutor(1, thread_name_prefix="verification"),
-        failed=journal.distrusted,
+        failed=distrusted,
     )
+    plans = _plans(settings, journal)
     cache = _cache(settings, journal, transport, clock, ticks) if settings.limits.cache_bytes else None
     proxy = EdgeProxy(
         settings,
@@ -131,7 +141,9 @@ def build_app(
         transport=transport,
         clock=clock,
         journal=journal,
-        rewriter=Rewriter(settings, verification=verification, plans=_plans(settings, journal)),
+        rewriter=Rewriter(
+            settings, verification=verification, plans=plans, reuse=_reuse(settings, journal, plans, verification)
+        ),
         cache=cache,
         remembering=Remembering(settings, journal.counters, chance=chance),
     )
@@ -171,6 +183,14 @@ def _cache(
         counts=Counts(journal.counters),
         country_header=settings.country_header,
     )
+
+
+def _reuse(settings: Settings, journal: Journal, plans: Plans, verification: Verification) -> Reuse:
+    executor = ThreadPoolExecutor(1, thread_name_prefix="compression")
+    variants = Variants(executor, settings.limits.variants_bytes)
+    journal.counters.gauge("edgeproxy_variants", "Variants of stored pages that are kept", lambda: {(): len(variants)})
+    journal.counters.gauge("edgeproxy_variants_bytes", "Memory that they take, about", lambda: {(): variants.size})
+    return Reuse(Assembly(plans, variants), variants, verification, limit=settings.limits.page_bytes)
 
 
 def _plans(settings: Settings, journal: Journal) -> Plans:

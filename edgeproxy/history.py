@@ -55,9 +55,9 @@ class Run(NamedTuple):
     began: float = 0.0
     why: str = ""  # of the last of these pages
 
-    def longer(self, at: float, why: str) -> Run:
-        """One page more."""
-        return Run(self.found_at, self.lost + 1, self.began or at, why)
+    def longer(self, at: float, why: str, pages: int = 1) -> Run:
+        """One page more, or several."""
+        return Run(self.found_at, self.lost + pages, self.began or at, why)
 
     def with_other(self, other: Run) -> Run:
         """What two workers saw: of the one that found it earlier, only a run that began after the other found it."""
@@ -87,27 +87,31 @@ class History:
         if not (served.personal or served.fault or served.status >= 500):
             return
         self._tail.append(served)
-        if served.preview or not served.personal:
+        if not served.preview:
+            self.add_many(served, 1, served.at + served.total_ms / 1000)
+
+    def add_many(self, served: Served, times: int, ended: float) -> None:
+        """Count so many like this one, the last of which has ``ended``; none of them was a decision of its own."""
+        if not served.personal:
             return
-        ended = served.at + served.total_ms / 1000
         minute = int(ended // HOUR.step)
         if minute > self._minute:  # a clock that goes backwards counts into the minute that it has reached
             self._roll(minute)
         now = self._now
-        _count(now[PAGES], served.lane)
+        _count(now[PAGES], served.lane, times)
         for name in served.applied:
-            _count(now[APPLIED], name)
+            _count(now[APPLIED], name, times)
             if name in self._seen or len(self._seen) < MOST:
                 self._seen[name] = ended
         for slot in served.found:
-            _count(now[FOUND], slot)
+            _count(now[FOUND], slot, times)
             if slot in self._runs or len(self._runs) < MOST:
                 self._runs[slot] = Run(found_at=ended)
         for slot, why in dict(served.failed).items():
             if slot not in served.found and slot != "style":
-                _count(now[LOST], slot)
+                _count(now[LOST], slot, times)
                 if slot in self._runs or len(self._runs) < MOST:
-                    self._runs[slot] = self._runs.get(slot, Run()).longer(ended, why[:LONGEST])
+                    self._runs[slot] = self._runs.get(slot, Run()).longer(ended, why[:LONGEST], times)
 
     def export(self) -> dict[str, Any]:
         """Everything in plain types: what ``merged`` takes."""
@@ -141,10 +145,10 @@ class History:
         return told
 
 
-def _count(counts: dict[str, int], name: str) -> None:
+def _count(counts: dict[str, int], name: str, times: int) -> None:
     if name not in counts and len(counts) >= MOST:
         name = "other"
-    counts[name] = counts.get(name, 0) + 1
+    counts[name] = counts.get(name, 0) + times
 
 
 def _into(quarters: deque[tuple[int, Counts]] | list[tuple[int, Counts]], minute: int, counts: Counts) -> None:

@@ -55,8 +55,8 @@ class Journal:
         self._clock = clock
         self._version = ""
         self._live = False
-        self._repeated: dict[int, Repeated] = {}
-        self.counters = counters = Counters(before=self._settle_all)
+        self._repeated: list[Repeated] = []  # of which some have to be counted
+        self.counters = counters = Counters(before=self.settle)
         count, measure = counters.counter, counters.histogram
         self.requests = count("edgeproxy_requests_total", "Requests answered", "lane", "status")
         self.bytes = count("edgeproxy_response_bytes_total", "Bytes of bodies sent", "lane")
@@ -92,18 +92,16 @@ class Journal:
             _log.exception("keeping the journal")
 
     def repeats(self, served: Served) -> Repeated:
-        """A place for answers like this one: they are logged one by one (``log``), and counted when somebody looks.
+        """A place for answers like this one: they are logged one by one (``log``), and counted later (``settle``)."""
+        return Repeated(served, self._repeated)
 
-        It must be given back (``settle``) when no more of them will come.
-        """
-        repeated = Repeated(served)
-        self._repeated[id(repeated)] = repeated
-        return repeated
-
-    def settle(self, repeated: Repeated) -> None:
-        """Count those that have come, the last ones."""
-        self._repeated.pop(id(repeated), None)
-        self._count_repeats(repeated)
+    def settle(self) -> None:
+        """Count what was only noted so far; somebody looks, or some time has passed."""
+        try:
+            while self._repeated:
+                self._count_repeats(self._repeated.pop())
+        except Exception:
+            _log.exception("keeping the journal")
 
     def refused(self, refused: Refused, address: str, request_id: str) -> None:
         """The guard has turned a request away; without a request id it closed the connection without an answer."""
@@ -150,15 +148,9 @@ class Journal:
         """Write what waits."""
         self.log.close()
 
-    def _settle_all(self) -> None:
-        for repeated in tuple(self._repeated.values()):
-            self._count_repeats(repeated)
-
     def _count_repeats(self, repeated: Repeated) -> None:
         """What ``_count`` would have counted, for all of them at once."""
         hits, seconds, slow, served = repeated.hits, repeated.seconds, repeated.slow, repeated.served
-        if not hits:
-            return
         repeated.hits, repeated.seconds, repeated.slow = 0, 0.0, []
         lane = served.lane
         for histogram in (self.seconds, self.edge_seconds):
@@ -166,6 +158,7 @@ class Journal:
             for each in slow:
                 histogram.observe(each, lane)
         self._count_what(served, hits)
+        self.history.add_many(served, hits, self._clock())
 
     def _count(self, served: Served) -> None:
         lane = served.lane

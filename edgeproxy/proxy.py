@@ -48,6 +48,8 @@ from edgeproxy.remember import Remembering, told_events
 from edgeproxy.respond import NewLines, Origin
 from edgeproxy.rewrite import OUR_FAULT, Rewriter, bare
 from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser, new_request_id
+from edgeproxy.server.asked import Judge
+from edgeproxy.server.fastlane import FastLane, Lesson
 from edgeproxy.settings import Settings
 from edgeproxy.sharing import Sharing
 from edgeproxy.trail import Intent, Trail
@@ -127,10 +129,33 @@ class EdgeProxy:
             signed=self._begun,
         )
         self._via = f"1.1 {settings.via}".encode() if settings.via else b""
+        self._cache = cache
+        self.lane = self._fast_lane(cache) if cache is not None else None
 
     def use_keys(self, keys: Keys) -> None:
         """Sign and verify with these, from the next request on."""
         self._settings = replace(self._settings, keys=keys)
+        if self.lane is not None:
+            self.lane.use_keys(keys)
+
+    def _fast_lane(self, cache: PageCache) -> FastLane:
+        settings = self._settings
+        judge = Judge(
+            self._sanitiser,
+            settings.keys,
+            settings.cookie,
+            self._verified,
+            country_header=settings.country_header,
+        )
+        return FastLane(
+            judge,
+            books=self._books,
+            pages=cache,
+            journal=self._journal,
+            clock=self._clock,
+            via=self._via,
+            beside=self._rewriter.tick,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing
@@ -156,6 +181,8 @@ class EdgeProxy:
             await self._error(502, trail, answer)
         finally:
             self._record(trail)
+            if trail.reusable is not None and answer.started:
+                self._teach(scope, trail)
 
     def _record(self, trail: Trail) -> None:
         """The answer has left: what fails here must not take it back."""
@@ -163,6 +190,34 @@ class EdgeProxy:
             self._journal.served(trail.served(perf_counter()))
         except Exception as problem:
             self._journal.fault(problem)
+
+    def _teach(self, scope: Scope, trail: Trail) -> None:
+        """Others may get the same from the fast lane, until something changes that it was made of."""
+        intent, kept, reusable, wanted = trail.intent, trail.kept, trail.reusable, trail.shared
+        if self.lane is None or self._cache is None or trail.cut or trail.fault:
+            return
+        if intent is None or intent.book is None or intent.decision is None:
+            return
+        if kept is None or reusable is None or wanted is None:
+            return
+        try:
+            request = intent.request
+            change = policy.next_change(intent.book, request.path, trail.at)
+            until = self._cache.fresh_until(kept)
+            lesson = Lesson(
+                request,
+                intent.decision.visitor,
+                intent.book,
+                wanted,
+                intent.lane.personal,
+                kept,
+                reusable,
+                until if change is None else min(change, until),
+                trail.served(perf_counter()),
+            )
+            self.lane.learn(scope, lesson)
+        except Exception as problem:
+            self.lane.fault(problem)
 
     # ------------------------------------------------------------------ guard
 

@@ -32,6 +32,7 @@ __all__ = [
     "EVENT",
     "Origin",
     "clamped",
+    "confirmed",
     "elsewhere",
     "etag",
     "framed",
@@ -300,6 +301,20 @@ def matches(if_none_match: Iterable[bytes], ours: bytes) -> bool:
     list that is malformed matches nothing.
     """
     return any(_TAGS.fullmatch(line) is not None and ours in _TAG.findall(line) for line in if_none_match)
+
+
+def confirmed(if_none_match: Iterable[bytes], mark: str) -> bytes | None:
+    """The tag in an If-None-Match (all its lines) that is of the variant with this mark, in whatever coding; else None.
+
+    A 304 names the tag that the client has, since that is the one whose answer it keeps (RFC 9111, 4.3.4).
+    """
+    ours = f'"edge-{mark}-'.encode("ascii")
+    for line in if_none_match:
+        if ours in line and _TAGS.fullmatch(line) is not None:
+            for tag in _TAG.finditer(line):
+                if tag[0].startswith(ours):
+                    return (b"W/" if line.endswith(b"W/", 0, tag.start()) else b"") + tag[0]
+    return None
 
 
 _TAG = re.compile(rb'"[\x21\x23-\x7e\x80-\xff]*"')

@@ -25,6 +25,7 @@ from edgeproxy.personalise import Begun, Personalised, begin, personalise
 from edgeproxy.plans import Plans
 from edgeproxy.previewing import explanation, previewed, shown
 from edgeproxy.respond import NewLines
+from edgeproxy.reuse import Reuse
 from edgeproxy.settings import Settings
 from edgeproxy.trail import Intent, Trail
 from edgeproxy.verification import Verification
@@ -46,9 +47,10 @@ OFF_LOOP: Final = 256 * 1024
 class Rewriter:
     """Rewrites pages by the settings of one listener; holds no request."""
 
-    def __init__(self, settings: Settings, *, verification: Verification, plans: Plans) -> None:
+    def __init__(self, settings: Settings, *, verification: Verification, plans: Plans, reuse: Reuse) -> None:
         self._limit = settings.limits.page_bytes
         self._plans = plans
+        self._reuse = reuse
         self._verification = verification
 
     # ------------------------------------------------------------------ lanes and lines
@@ -180,9 +182,18 @@ class Rewriter:
             largest=self._limit,
         )
 
+    def tick(self) -> None:
+        """Some time has passed."""
+        self._verification.tick()
+
     async def shared(self, kept: StoredPage, intent: Intent, trail: Trail) -> Page:
         """A kept page as this visitor gets it.  Never raises."""
-        return await self.rewrite(list(kept.lines), kept.body, intent, trail)
+        try:
+            return await self._reuse.page(kept, intent, trail)
+        except Exception:
+            trail.failed(log, "making a variant for")
+            trail.tally = None
+            return Page(200, bare(kept.lines, intent), kept.body)
 
     def _rewritten(
         self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail, distrusted: frozenset[str]

@@ -138,6 +138,8 @@ class Sharing:
             trail.lane = lane
             page = await self._rewriter.shared(kept, intent, trail)
             leaving = self._remembered(page.lines, kept.status, intent, trail, html=True)
+            if leaving is page.lines:  # else it is for this visitor's own browser
+                trail.kept, trail.reusable = kept, page.reusable
             await answer.whole(page.status, self._signed(leaving, trail), page.body)
             self._rewriter.afterwards(page, intent, trail)
             return

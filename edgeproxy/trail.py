@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
 from edgeproxy.core.preview import Active, Exchange
@@ -19,7 +19,11 @@ from edgeproxy.drafts import Draft
 from edgeproxy.html.model import PlaceOutcome, Placing
 from edgeproxy.journal import Served
 from edgeproxy.origin import ShopError
+from edgeproxy.pages.model import StoredPage
 from edgeproxy.sanitise import Forwardable
+
+if TYPE_CHECKING:
+    from edgeproxy.answer import Reusable
 
 _LANES: Final = frozenset(kind.value for kind in LaneKind)
 
@@ -92,6 +96,8 @@ class Trail:
     why_not_shared: str = ""  # for "pass" and "bypass"
     shared: SharedRequest | None = field(default=None, repr=False)
     events: tuple[bytes, ...] = ()  # what the shop told us with its answer
+    kept: StoredPage | None = field(default=None, repr=False)  # the page that was answered with
+    reusable: Reusable | None = field(default=None, repr=False)  # what others may get of the answer
     why_incomplete: str = ""  # why a page that was to be rewritten passes
     broken: ShopError | None = field(default=None, repr=False)  # the break that must follow what was read
 

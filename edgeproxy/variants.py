@@ -8,9 +8,9 @@ somebody gets (``html.place``), lines (``respond``).  One instance per worker.
     asked for again    the same, and the best coding that the visitor takes begins to be made: one at a time
     once it is made    the best coding
 
-A variant keeps its codings and its edits, not its bytes in the clear: they are spliced anew where somebody takes no
-coding.  Every body that leaves under one strong ETag is the same to the byte (RFC 9110, 8.8.1): the tag names the
-coding and how it was made.
+A variant keeps its codings and its edits, and its bytes in the clear only when somebody takes no coding.  Every body
+that leaves under one strong ETag is the same to the byte (RFC 9110, 8.8.1): the tag names the coding and how it was
+made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -130,42 +130,41 @@ class Variants:
         with self._lock:
             self._variants.pop(key, None)
 
-    def coded(self, variant: Variant, page: bytes, original: bytes, accept_encoding: bytes | None) -> Coded:
-        """The variant in a coding that this visitor takes; ``page`` is the stored page's digest, ``original`` its body.
+    def kept(self, variant: Variant, original: Callable[[], bytes], accept_encoding: bytes | None) -> Coded | None:
+        """What this visitor gets of what is there already; None: something has to be made (``coded``).
 
-        What takes long is not done here.
+        ``original`` gives the stored page's bytes in the clear.  Begins the best coding for those who come again.
         """
-        if variant.length < SMALLEST:
-            return self._plain(variant, original)
-        wanted = accepted(accept_encoding, BEST)
-        if not wanted:
-            return self._plain(variant, original)
+        wanted = accepted(accept_encoding, BEST) if variant.length >= SMALLEST else ""
         with self._lock:
             self._settle()
             ready = variant.best.get(wanted)
             if ready is not None:
                 return ready
-            coding = accepted(accept_encoding)
-            quick = variant.codings.get(coding)
+            quick = variant.codings.get(accepted(accept_encoding) if wanted else "")
             start = quick is not None and not variant.at_work
             if start:
                 variant.at_work = True
-        if quick is not None:
-            if start:
-                self._begin(variant, original, wanted)
-            return quick
-        made = self._cheap(variant, page, original, coding)
-        with self._lock:
-            quick = variant.codings.setdefault(coding, made)  # another thread may have been faster
-            if self._variants.get(variant.key) is variant:
-                self._keep(variant)
+        if start:
+            self._begin(variant, original, wanted)
         return quick
 
-    def ready(self, variant: Variant, accept_encoding: bytes | None) -> Coded | None:
-        """What this visitor gets, where nothing has to be made for it and nothing better is to come; else None."""
-        if variant.length < SMALLEST:
-            return None
-        return variant.best.get(accepted(accept_encoding, BEST))
+    def coded(
+        self, variant: Variant, page: bytes, original: Callable[[], bytes], accept_encoding: bytes | None
+    ) -> Coded:
+        """The variant in a coding that this visitor takes, kept or made the cheap way, here and now.
+
+        ``page`` is the stored page's digest.
+        """
+        kept = self.kept(variant, original, accept_encoding)
+        if kept is not None:
+            return kept
+        made = self._cheap(variant, page, original(), accepted(accept_encoding) if variant.length >= SMALLEST else "")
+        with self._lock:
+            # another thread may have been faster
+            quick = (variant.codings if made.coding else variant.best).setdefault(made.coding, made)
+            self._weigh(variant)
+        return quick
 
     def clear(self) -> None:
         """Forget everything."""
@@ -176,10 +175,9 @@ class Variants:
 
     # ------------------------------------------------------------------ inside
 
-    def _plain(self, variant: Variant, original: bytes) -> Coded:
-        return Coded("", "", variant.clear(original), respond.etag(variant.mark, ""))
-
     def _cheap(self, variant: Variant, page: bytes, original: bytes, coding: str) -> Coded:
+        if not coding:
+            return Coded("", "", variant.clear(original), respond.etag(variant.mark, ""))
         if coding == "gzip" and variant.whole is None and variant.length >= STITCHED_FROM:
             member = self._sewn(variant, page, original)
             if member is not None:
@@ -223,16 +221,20 @@ class Variants:
             if coded is not None:
                 variant.best[coded.coding] = coded
                 variant.codings.pop(coded.coding, None)
-                if self._variants.get(variant.key) is variant:
-                    self._keep(variant)
+                self._weigh(variant)
+
+    def _weigh(self, variant: Variant) -> None:
+        """It has become heavier; one that was dropped meanwhile stays so."""
+        if self._variants.get(variant.key) is variant:
+            self._keep(variant)
 
     # ------------------------------------------------------------------ in the background
 
-    def _begin(self, variant: Variant, original: bytes, coding: str) -> None:
+    def _begin(self, variant: Variant, original: Callable[[], bytes], coding: str) -> None:
         def make() -> None:
             coded = None
             try:
-                data = best(variant.clear(original), coding)
+                data = best(variant.clear(original()), coding)
                 coded = Coded(coding, "best", data, respond.etag(variant.mark, f"{coding}-best"))
             except Exception:
                 log.exception("compressing a variant")

@@ -59,7 +59,7 @@ class Kept:
         return self.variants.get(key) or self.variants.add(key, splices, render(self.body, splices))
 
     def ask(self, accepts: bytes | None = BROWSER, splices: tuple[Splice, ...] = EDITS) -> Coded:
-        return self.variants.coded(self.variant(splices), self.digest, self.body, accepts)
+        return self.variants.coded(self.variant(splices), self.digest, lambda: self.body, accepts)
 
 
 ACCEPTS = st.sampled_from([b"", b"gzip", b"br", b"zstd;q=0.5, gzip;q=0.1", BROWSER, b"identity", b"gzip;q=0"])

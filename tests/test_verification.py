@@ -114,3 +114,32 @@ def test_a_look_that_fails_changes_nothing(
     assert [case.look("/a"), case.look("/b")] == [1, 2]
     assert case.failed == []
     assert "verification of /a failed" in caplog.text
+
+
+def test_each_plan_of_a_stored_page_has_its_turn(case: Case, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bytes] = []
+
+    def slow(body: bytes, *_: object) -> dict[str, str]:
+        clock.advance(1.0)
+        looked.append(body)
+        return {"hero": "the tree differs"} if len(looked) == 4 else {}
+
+    monkeypatch.setattr(verification, "verify", slow)
+    bodies: list[bytes | None] = [PAGE + b"%d" % number for number in range(4)]
+    for number in range(4):
+        case.verification.queue("/", lambda number=number: bodies[number], PLAN, "book-1")  # type: ignore[misc]  # the default binds
+    assert looked == [bodies[0]]
+    bodies[1] = None  # it is stored no more
+    for _ in range(3):
+        case.verification.tick()
+    assert looked == [bodies[0]], "a look is followed by a rest"
+    for _ in range(3):
+        clock.advance(verification.REST + 1)
+        case.verification.tick()
+    assert looked == [bodies[0], bodies[2], bodies[3]], "each of them, though they are of one path"
+    for number in range(verification.WAITING + 3):
+        case.verification.queue("/", lambda number=number: PAGE + b"#%d" % number, PLAN, "book-1")  # type: ignore[misc]  # the default binds
+    clock.advance(verification.REST + 1)
+    case.verification.tick()
+    assert looked[-1] == PAGE + b"#3", "of too many the first are forgotten"
+    assert case.failed == [("hero", "/", "the tree differs")]

@@ -136,13 +136,18 @@ class PageCache:
 
     # ------------------------------------------------------------------ looking
 
+    @property
+    def changes(self) -> int:
+        """Another number after any page came or went."""
+        return self.store.changes
+
     def peek(self, shared: SharedRequest) -> StoredPage | None:
         """The page that would be served right now, without a word to the shop; None when there is none.
 
         Nothing waits here: what answers before a task exists may call it.  A page that is stale but may still serve
         is none here, since somebody has to ask for it anew.
         """
-        page = self.store.get(self._full(shared))
+        page = self.store.get(self.full(shared))
         if page is None or (shared.cookies and not page.everyone):
             return None
         if freshness.use(page.freshness, self._clock(), self._ticks()) is not Use.FRESH:
@@ -156,13 +161,17 @@ class PageCache:
         """
         outcome: Outcome = Unshared("it varies in too many ways at once")
         for _ in range(TURNS):
-            full = self._full(shared)
+            full = self.full(shared)
             outcome = await self._turn(shared, full, fill)
             if not isinstance(outcome, Unshared) and shared.cookies and not outcome.everyone:
                 return Unshared(f'the cookie "{shared.cookies[0][:60]}" may change it', asked=True)
-            if self._full(shared) == full:
+            if self.full(shared) == full:
                 break
         return outcome
+
+    def fresh_until(self, page: StoredPage) -> float:
+        """The time at which it stops being fresh, as seen now: seconds since the epoch."""
+        return page.freshness.fresh_until(self._clock(), self._ticks())
 
     def age(self, page: StoredPage) -> int:
         """Seconds since the shop made it: what Age says (RFC 9111, 5.1)."""
@@ -210,7 +219,8 @@ class PageCache:
             return "no answer around there was shareable so far"
         return None
 
-    def _full(self, shared: SharedRequest) -> FullKey:
+    def full(self, shared: SharedRequest) -> FullKey:
+        """What a page for this request is kept by: its key, and what Vary has added to it there."""
         names = self.store.varying(shared.key)
         if not names:
             return shared.key, ()
@@ -302,7 +312,7 @@ class PageCache:
         again = self._learn(shared, lines)
         if again:
             return Unshared(again, asked=True)
-        full = self._full(shared)
+        full = self.full(shared)
         if rule is None:
             self._prospects.shared(shared.key.host, shared.key.path)
         everyone = self._everyone(lines, terms)

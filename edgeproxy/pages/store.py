@@ -43,6 +43,7 @@ class Store:
     def __init__(self, most: int) -> None:
         self.most = most
         self.evicted = 0
+        self.changes = 0  # another number after any page came or went
         self._pages = _Bounded(most, self._let_go)
         self._places: dict[Address, set[FullKey]] = {}
         self._varying: LRUCache[object, tuple[bytes, ...]] = LRUCache(MOST_VARYING)
@@ -67,6 +68,7 @@ class Store:
         if page.size > self.most // 2:
             self.drop([page.key])
             return False
+        self.changes += 1
         self._pages[page.key] = page
         self._places.setdefault(_address(page.key), set()).add(page.key)
         return True
@@ -77,6 +79,7 @@ class Store:
         for key in list(keys):
             page = self._pages.pop(key, None)
             if page is not None:
+                self.changes += 1
                 self._unplace(key)
                 count += 1
         return count
@@ -94,6 +97,7 @@ class Store:
     def vary(self, key: object, names: tuple[bytes, ...]) -> None:
         """Remember them; what was kept under fewer names is not found any more, and goes when room is needed."""
         self._varying[key] = names
+        self.changes += 1
 
     def clear(self) -> None:
         """Forget everything."""
@@ -105,6 +109,7 @@ class Store:
 
     def _let_go(self, key: FullKey, page: StoredPage) -> None:
         self.evicted += 1
+        self.changes += 1
         self._unplace(key)
 
     def _unplace(self, key: FullKey) -> None:

@@ -22,6 +22,7 @@ from edgeproxy.settings import Limits
 
 if TYPE_CHECKING:
     from edgeproxy.server.connection import Connection
+    from edgeproxy.server.fastlane import FastLane
     from edgeproxy.server.head import Refused
 
 __all__ = ["TICK", "UVICORN", "EngineMismatch", "Guard", "check_engine"]
@@ -48,9 +49,11 @@ class Guard:
         language: Callable[[], str] = lambda: "en",
         on_refusal: Callable[[Refused, str, str], None] | None = None,
         on_fault: Callable[[BaseException], None] | None = None,
+        lane: FastLane | None = None,
     ) -> None:
         """``on_refusal`` gets the refusal, the other end's address, the request id; ``on_fault`` an app's exception."""
         self.limits = limits
+        self.lane = lane  # what may be answered without the app
         self._language = language
         self.draining = False  # a stop has begun: every answer closes its connection
         self.tunnels = 0  # connections that have left HTTP: their apps run, and are no requests at work
@@ -98,6 +101,8 @@ class Guard:
 
     def tick(self, now: float) -> None:
         """Look at every connection; ``now`` is in seconds of any clock that only goes forward."""
+        if self.lane is not None:
+            self.lane.tick()
         for connection in tuple(self._open):
             try:
                 connection.tick(now)

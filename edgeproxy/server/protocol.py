@@ -29,6 +29,7 @@ Early answers: an answer may end before its request does; what is still to come 
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -43,7 +44,10 @@ from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import END, Framing, Refused, RequestLine, framing, look_early, request_line
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
+
+    from edgeproxy.server.fastlane import FastLane, Hit
 
 __all__ = ["GuardProtocol", "factory"]
 
@@ -55,6 +59,7 @@ _OVERHEAD: Final = 16 * 1024  # bytes of chunk extensions and trailers between t
 _HOLD_BYTES: Final = 64 * 1024  # of a body that are waited for before the app begins, for ``HOLD_SECONDS``
 _REST: Final = 256 * 1024  # of a body nobody wants any more: read, so that the connection can go on
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
+_NO_HEADS: Final[dict[bytes, Hit]] = {}
 _HINT: Final[dict[str, Any]] = {}
 _UPGRADE: Final[dict[str, Any]] = {}
 
@@ -81,11 +86,21 @@ class GuardProtocol(Connection):
         self._upgrade = False  # it asks to leave HTTP
         self._left: int | None = None  # bytes that Content-Length still announces
         self._overhead = 0
+        self._lane: FastLane | None = None
+        self._heads: dict[bytes, Hit] = _NO_HEADS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._lane = self.guard.lane
+        if self._lane is not None:
+            self._heads = self._lane.heads(self.scheme or "http", self.address, self.trusted)
 
     def data_received(self, data: bytes) -> None:
         phase = self._phase
         if phase == HEAD:
-            self._take_head(data)
+            hit = self._heads.get(data)
+            if hit is None or self._head or not self._is_answered(hit):
+                self._take_head(data)
         elif phase == BODY:
             self._take_body(data)
         elif phase == WAIT:
@@ -96,33 +111,39 @@ class GuardProtocol(Connection):
     # ------------------------------------------------------------------ a head
 
     def _take_head(self, data: bytes) -> None:
-        head = self._head
         try:
-            if head and head[0] != 13:
-                seen = len(head)
-                head += data
-                end = head.find(END, max(0, seen - 3))
-                if end < 0:
-                    look_early(head, seen, self.guard.limits)
-                    return
-                data = bytes(head)
-                head.clear()
-            else:
-                if head or data[0] == 13:
-                    data = self._without_blanks(bytes(head) + data)
-                    if not data:
-                        return
-                end = data.find(END)
-                if end < 0:
-                    head += data
-                    self._idle = False
-                    self._since = None
-                    look_early(head, 0, self.guard.limits)
-                    return
-            end += len(END)
-            self._begin(data[:end], data[end:])
+            while data and self._phase == HEAD:  # what the fast lane answers is over at once, and the next may be here
+                data = self._take_one(data)
         except Refused as refused:
             self._refuse(refused)
+
+    def _take_one(self, data: bytes) -> bytes:
+        """One head, as far as it is here; what stands behind a request that has been answered already."""
+        head = self._head
+        if head and head[0] != 13:
+            seen = len(head)
+            head += data
+            end = head.find(END, max(0, seen - 3))
+            if end < 0:
+                look_early(head, seen, self.guard.limits)
+                return b""
+            data = bytes(head)
+            head.clear()
+        else:
+            if head or data[0] == 13:
+                data = self._without_blanks(bytes(head) + data)
+                if not data:
+                    return b""
+            end = data.find(END)
+            if end < 0:
+                head += data
+                self._idle = False
+                self._since = None
+                look_early(head, 0, self.guard.limits)
+                return b""
+        end += len(END)
+        rest = data[end:]
+        return rest if self._begin(data[:end], rest) else b""
 
     def _without_blanks(self, data: bytes) -> bytes:
         """Skip empty lines before a request; half of one is waited for."""
@@ -138,8 +159,11 @@ class GuardProtocol(Connection):
             return b""
         return data[start:]
 
-    def _begin(self, head: bytes, rest: bytes) -> None:
-        """A whole head has come, and ``rest`` behind it; raises Refused."""
+    def _begin(self, head: bytes, rest: bytes) -> bool:
+        """A whole head has come, and ``rest`` behind it; True when it is answered already.  Raises Refused."""
+        hit = self._heads.get(head)
+        if hit is not None and self._is_answered(hit):
+            return True
         limits = self.guard.limits
         if len(head) > limits.header_bytes:
             if head.find(b"\r\n") > limits.target_bytes + 64:
@@ -152,10 +176,12 @@ class GuardProtocol(Connection):
         body = self._parse(line, head)
         if limits.body_bytes and body.length is not None and body.length > limits.body_bytes:
             raise Refused(413, "a body that is too large", "body_bytes")
-        if len(self.tasks) - self.guard.tunnels >= limits.requests:
-            raise Refused(503, "too many requests at work", "requests")
         if self._whole is (body.chunked or bool(body.length)):
             raise Refused(400, "a head that two readers end in two places")
+        if self._lane is not None and self._is_plain(line, body) and self._is_known(self._lane, line, head):
+            return True
+        if len(self.tasks) - self.guard.tunnels >= limits.requests:
+            raise Refused(503, "too many requests at work", "requests")
         self.cycle = self._exchange(line, body)
         self._blanks = 0
         self._idle = False
@@ -175,6 +201,60 @@ class GuardProtocol(Connection):
                 self._take_body(rest)
             if body.expects and not self._received and not self._begun and not self.cycle.disconnected:
                 self._begin_app()
+        return False
+
+    # ------------------------------------------------------------------ the fast lane
+
+    def _is_plain(self, line: RequestLine, body: Framing) -> bool:
+        """A request of the usual kind: what is in it is in its headers and its target."""
+        return (
+            self._whole
+            and self._keep
+            and line.minor == 1
+            and not line.authority
+            and not self._upgrade
+            and body.length is None
+            and not body.chunked
+            and not body.expects
+        )
+
+    def _is_known(self, lane: FastLane, line: RequestLine, head: bytes) -> bool:
+        """Look for what is ready for a head that has not come before, and answer it."""
+        try:
+            hit = lane.find(line.method, line.target, self.headers, self.address, self.scheme or "http")
+        except Exception as problem:
+            lane.fault(problem)
+            return False
+        if hit is None or not self._is_answered(hit):
+            return False
+        lane.remember(self._heads, head, hit)
+        return True
+
+    def _is_answered(self, hit: Hit) -> bool:
+        """Answer out of the fast lane; False where the app has to."""
+        began = perf_counter()
+        lane, transport = self._lane, self.transport
+        if lane is None or self.flow.write_paused or self.guard.draining or transport.is_closing():
+            return False
+        try:
+            found = lane.answer(hit, self.server_state.default_headers, began)
+        except Exception as problem:  # ours: the app answers as if there were no lane
+            lane.fault(problem)
+            return False
+        if found is None:
+            return False
+        head, body = found
+        self.written += len(head) + len(body)
+        if body:
+            transport.writelines(found)
+        else:
+            transport.write(head)
+        self.server_state.total_requests += 1
+        self._blanks = 0
+        self._idle = True
+        self._since = None
+        lane.left(hit, self.address, perf_counter() - began)
+        return True
 
     def _parse(self, line: RequestLine, head: bytes) -> Framing:
         """Give the header lines to the parser; afterwards it stands in the body, if there is one.  Raises Refused."""

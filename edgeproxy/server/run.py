@@ -304,7 +304,15 @@ async def serve(
     if journal is not None:
         hooks = {"on_refusal": journal.refused, "on_fault": journal.fault}
     public = Listener.of(
-        app, Guard(limits, trusts=Sanitiser.of(settings).trusts, language=language, **hooks), listeners.public
+        app,
+        Guard(
+            limits,
+            trusts=Sanitiser.of(settings).trusts,
+            language=language,
+            lane=getattr(app, "lane", None),  # an app that is only an app has none
+            **hooks,
+        ),
+        listeners.public,
     )
     private = Listener.of(admin, Guard(limits, **hooks), listeners.admin)
     if journal is not None:

@@ -169,6 +169,7 @@ class Worker:
             language=language,
             on_refusal=journal.refused,
             on_fault=journal.fault,
+            lane=parts.proxy.lane,
         )
         listener = Listener.of(parts.proxy, guard, *self._socks, tls=context_of(pem) if pem else None)
         gauges(journal, listener)

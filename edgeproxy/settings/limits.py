@@ -40,6 +40,9 @@ class Limits:
     page_bytes: int = _limit(
         2 * 1024**2, "size", "bytes of an HTML page that is rewritten; a longer one passes as it is"
     )
+    variants_bytes: int = _limit(
+        128 * 1024**2, "size", "memory for stored pages with edits, compressed, in each worker (0: none)"
+    )
     plans_bytes: int = _limit(
         16 * 1024**2, "size", "memory for where slots are in pages that come again, in each worker (0: none)"
     )

@@ -157,8 +157,7 @@ class CameFrom:
         return cls(tuple(dict.fromkeys(form for one in wanted for form in (one.casefold(), as_sent(one)))))
 
     def holds(self, facts: Facts, reasons: Reasons | None = None) -> bool | None:
-        referer = facts.request.header(b"referer")
-        host = _host(referer) if referer else None
+        host = referring_host(facts.request)
         own = host is not None and host == _host(f"//{facts.request.host}")
         tags = parameters(facts.request.query).get("utm_source", ())
         names = [*([] if own or host is None else [host]), *(tag.casefold() for tag in tags if tag)]
@@ -174,6 +173,12 @@ class CameFrom:
 
     def facts(self) -> frozenset[str]:
         return frozenset({"came_from"})
+
+
+def referring_host(request: PageRequest) -> str | None:
+    """The host of the page that links here, the shop's own too; None where the browser does not tell."""
+    referer = request.header(b"referer")
+    return _host(referer) if referer else None
 
 
 def _host(url: str) -> str | None:

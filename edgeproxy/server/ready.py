@@ -1,0 +1,126 @@
+"""An answer that is ready to leave: nouns of the fast lane, and the bytes of a head.
+
+Here: what the app hands in (``Lesson``), what is kept of it (``Ready``), what one head gets (``Hit``).  Not here: who
+may have it (``fastlane``, ``asked``).  Called by ``fastlane``; the app makes ``Lesson``.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from edgeproxy import respond
+from edgeproxy.accesslog import Repeated, Served
+from edgeproxy.answer import Reusable
+from edgeproxy.core.model import PageRequest, RuleBook, Visitor
+from edgeproxy.core.sharing import SharedRequest
+from edgeproxy.pages.model import StoredPage
+
+__all__ = ["Head", "Hit", "Lesson", "Ready"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """An answer that the app has just given, with all that it was made of."""
+
+    request: PageRequest
+    visitor: Visitor  # as the book sees them
+    book: RuleBook
+    shared: SharedRequest
+    identity: bool  # the shop was asked for the page uncompressed
+    page: StoredPage
+    reusable: Reusable
+    until: float  # when the book next changes there, or the page is not fresh any more; seconds since the epoch
+    served: Served  # how it was logged
+
+
+class Head:
+    """A status line and header lines as bytes, but for what the moment adds: Server-Timing and Date."""
+
+    __slots__ = ("_after", "_before", "_date", "_dated", "_text")
+
+    def __init__(self, status: int, lines: Iterable[tuple[bytes, bytes]], via: bytes, length: int | None) -> None:
+        """``length``: of the body; None where the status has none."""
+        *lines, _ = respond.signed_off(list(lines), edge=0.0, shop=None, via=via)
+        parts = [STATUS_LINE[status]]
+        self._dated = False
+        for name, value in lines:
+            if name in _FRAMING or (name == b"date" and self._dated):
+                continue
+            self._dated = self._dated or name == b"date"
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"server-timing: edge;dur=")
+        self._before = b"".join(parts)
+        self._after = b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
+        self._date: object = None  # of ``_text``
+        self._text = b""  # whole, for an answer that took no time worth mentioning
+
+    def at(self, defaults: list[tuple[bytes, bytes]], seconds: float) -> bytes:
+        """The head of an answer that took so long; ``defaults`` is the server's Date, a new list when it changes."""
+        if seconds < 0.00005:
+            if self._date is not defaults:
+                self._date, self._text = defaults, self._joined(defaults, b"0.0")
+            return self._text
+        return self._joined(defaults, b"%.1f" % (seconds * 1000))
+
+    def _joined(self, defaults: list[tuple[bytes, bytes]], timing: bytes) -> bytes:
+        date = b"" if self._dated else b"".join(b"%b: %b\r\n" % line for line in defaults)
+        return b"".join((self._before, timing, b"\r\n", date, self._after))
+
+
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+
+
+class Ready:
+    """One answer, ready to leave; holds neither the page nor the body, which go when their caches let go of them."""
+
+    __slots__ = (
+        "body",
+        "etag",
+        "length",
+        "look_again",
+        "mark",
+        "page",
+        "repeats",
+        "seen",
+        "served",
+        "shared",
+        "since",
+        "unchanged",
+        "until",
+        "whole",
+    )
+
+    def __init__(self, lesson: Lesson, via: bytes) -> None:
+        answer = lesson.reusable
+        self.page = weakref.ref(lesson.page)
+        self.shared = lesson.shared
+        self.served = lesson.served
+        # a clock that is set back makes no old decision valid
+        self.since, self.until = lesson.request.at, lesson.until
+        self.body = answer.body
+        self.length = answer.length
+        self.mark = answer.mark
+        self.etag = next((value for name, value in answer.lines if name == b"etag"), b"")
+        self.whole = Head(200, answer.lines, via, answer.length)
+        self.unchanged = Head(304, respond.not_modified(answer.lines), via, None)
+        self.look_again = 0.0  # by perf_counter
+        self.seen = -1  # the cache's changes when it was asked last
+        self.repeats: dict[tuple[str, int], Repeated] = {}
+
+
+class Hit(NamedTuple):
+    """What one head gets."""
+
+    ready: Ready
+    head: Head
+    bodied: bool
+    since: float  # the visitor's cookie is believed from … to
+    until: float
+    client: str  # the visitor's address, where a trusted proxy told it
+    request_id: str  # where a proxy in front has made one
+    repeated: Repeated
