@@ -14,6 +14,7 @@ The map of the code, in the order in which a request meets it::
     settings/    flags and environment → Settings: limits, the table of options
     commands/    what the verbs of the command line do;  cli.py: the verbs themselves
     console/     what people look at beside the shop: admin listener, explanation, preview bar
+    why/         the visitor's own page: what is remembered, why a page looked so, what they want instead
     doctor/      PURE judgements of a set-up before it goes live
     demo/        a small shop of our own, served in-process by `edgeproxy demo`
 

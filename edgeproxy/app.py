@@ -31,6 +31,7 @@ from edgeproxy.pages import PageCache
 from edgeproxy.pages.cache import Keeping
 from edgeproxy.pages.counts import Counts
 from edgeproxy.plans import Plans
+from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.proxy import Books, EdgeProxy
 from edgeproxy.remember import Remembering
 from edgeproxy.respond import Origin, passed
@@ -40,6 +41,7 @@ from edgeproxy.rulebook import RuleBookSource
 from edgeproxy.settings import Settings
 from edgeproxy.variants import Variants
 from edgeproxy.verification import Verification
+from edgeproxy.why.page import WHY_PATH, WhyPage
 
 log = logging.getLogger("edgeproxy")
 
@@ -134,6 +136,8 @@ def build_app(
     )
     plans = _plans(settings, journal)
     cache = _cache(settings, journal, transport, clock, ticks) if settings.limits.cache_bytes else None
+    remembering = Remembering(settings, journal.counters, chance=chance)
+    why = WhyPage(books, remembering, settings.cookie)
     proxy = EdgeProxy(
         settings,
         drafts=None if settings.drafts is None else Drafts(settings.drafts, settings.rules),
@@ -145,7 +149,8 @@ def build_app(
             settings, verification=verification, plans=plans, reuse=_reuse(settings, journal, plans, verification)
         ),
         cache=cache,
-        remembering=Remembering(settings, journal.counters, chance=chance),
+        remembering=remembering,
+        pages={**PREVIEW_PAGES, WHY_PATH: {"GET": why.show, "POST": why.choose}},
     )
     checks = None
     if settings.origin_health and isinstance(transport, ShopAddresses):

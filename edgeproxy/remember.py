@@ -93,9 +93,10 @@ class Remembering:
         memory = recollect.following(known, book, request, now, page=page, events=heard, applied=applied, new_id=new_id)
         if memory is None:
             return lines
-        return [*respond.unshared(lines), (b"set-cookie", self._set_cookie(memory, request, keys, now))]
+        return [*respond.unshared(lines), (b"set-cookie", self.set_cookie(memory, request, keys, now))]
 
-    def _set_cookie(self, memory: Memory, request: PageRequest, keys: Keys, now: float) -> bytes:
+    def set_cookie(self, memory: Memory, request: PageRequest, keys: Keys, now: float) -> bytes:
+        """The Set-Cookie that makes a browser remember this; FORGOTTEN takes the cookie away."""
         name, age = self._cookie.name, int(self._cookie.max_age)
         if memory == FORGOTTEN:
             value, age = "", 0
