@@ -47,8 +47,8 @@ def run_demo(listen: str, admin: str, rules: Path | None, out: TextIO, err: Text
     assert source is not None
     err.writelines(f"{problem}\n" for problem in source.problems)
 
-    def ready(address: str, _: str) -> None:
-        out.write(welcome(address, folder, source.book))
+    def ready(address: str, console: str) -> None:
+        out.write(welcome(address, folder, source.book, console))
         out.flush()
 
     return run(

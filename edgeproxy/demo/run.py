@@ -94,8 +94,8 @@ def links(address: str, personas: Mapping[str, Persona]) -> tuple[Link, ...]:
     return tuple(rows)
 
 
-def welcome(address: str, folder: RulesFolder, book: RuleBook | None) -> str:
-    """What the demo prints once it listens."""
+def welcome(address: str, folder: RulesFolder, book: RuleBook | None, console: str = "") -> str:
+    """What the demo prints once it listens; ``console`` is the admin listener's address."""
     rows = links(address, {} if book is None else book.personas)
     width = max(len(row.says) for row in rows)
     lines = [f"  {row.says:<{width}}   {row.url}" for row in rows]
@@ -106,6 +106,7 @@ def welcome(address: str, folder: RulesFolder, book: RuleBook | None) -> str:
             "",
             *lines,
             "",
+            *([f"What the rules do, for whom, and how often: {console}/ (the console)"] if console else []),
             f"The rules are in {folder.path}/ ({folder.says}).",
             "Change a file there, save it, and load the page again.",
             "What you look at stays what it is from click to click; the bar at the foot of the page ends it.",

@@ -246,7 +246,7 @@ def run(
 
     def tell(public: str, private: str) -> None:
         out.write(f"edgeproxy {__version__} listens on {public} for {', '.join(settings.origins)}\n")
-        out.write(f"admin listener on {private}: /healthz /readyz /metrics\n")
+        out.write(f"admin listener on {private}: the console at /, for machines /healthz /readyz /metrics\n")
         out.flush()
         if ready is not None:
             ready(public, private)

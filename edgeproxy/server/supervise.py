@@ -105,7 +105,10 @@ async def _run(supervisor: Supervisor, admin: socket.socket, environ: Mapping[st
                     )
                 shop, workers = ", ".join(settings.origins), supervisor.slots
                 out.write(f"edgeproxy {__version__} listens on {supervisor.scheme}://{public} for {shop}\n")
-                out.write(f"admin listener on http://{admin_address}: /healthz /readyz /metrics /reload\n")
+                out.write(
+                    f"admin listener on http://{admin_address}: the console at /,"
+                    " for machines /healthz /readyz /metrics /reload\n"
+                )
                 out.write(f"pid {os.getpid()}, {workers} worker{'s' if workers > 1 else ''}\n")
                 out.flush()
                 notify(environ, "READY=1")
