@@ -223,6 +223,33 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("--path", metavar="PATH", help="the path that the page has in the shop (default: from the URL)")
     render.add_argument("--diff", action="store_true", help="a readable difference to the shop's own page")
     render.add_argument("--charset", metavar="NAME", help="of the file, as a Content-Type header would say it")
+
+    sheet = verbs.add_parser(
+        "sheet",
+        help="a contact sheet: pages as every persona sees them, in one file",
+        description="Shows pages as every persona sees them, side by side, as the proxy makes them: pictures by"
+        " headless Chromium where there is one (CHROMIUM names it), else the pages in frames. What differs from the"
+        " shop's own page is outlined and told; what is broken is loud. Exit code: 0 fine, 1 a page is broken,"
+        " 2 wrong usage.",
+    )
+    sheet.add_argument("--pages", nargs="+", required=True, metavar="PATH", help="paths of the shop: / /c/boots")
+    sheet.add_argument("--personas", nargs="+", default=[], metavar="NAME", help="left out: all of personas.toml")
+    sheet.add_argument(
+        "--at", nargs="+", default=[], metavar="MOMENT", help="2026-12-24, 2026-12-24T10:00; left out: now"
+    )
+    sheet.add_argument("--out", default="sheet.html", metavar="FILE", help="default: %(default)s")
+    where = sheet.add_mutually_exclusive_group()
+    where.add_argument("--origin", metavar="URL", help="the shop's own address; the rules folder is put before it")
+    where.add_argument("--proxy", metavar="URL", help="a running proxy, previewed with EDGEPROXY_KEYS")
+    where.add_argument("--demo", action="store_true", help="the demo shop with the demo's rules")
+    where.add_argument("--link", metavar="URL", help="the console's address: prints a signed link to the sheet there")
+    _rules_argument(sheet)
+    sheet.add_argument("--origin-host", metavar="NAME", help="the name that the shop answers to, as for serve")
+    sheet.add_argument(
+        "--width", type=int, nargs="+", default=[], metavar="PIXELS", help="of pictures (default: 1280 390)"
+    )
+    sheet.add_argument("--no-pictures", action="store_true", help="pages in frames, even where Chromium is")
+    sheet.add_argument("--expires", default="7d", metavar="DURATION", help="of a link: 7d, 12h (default: %(default)s)")
     return parser
 
 
@@ -329,6 +356,10 @@ def _run(a: argparse.Namespace) -> int:
             from edgeproxy.commands.doctor import run_doctor
 
             return run_doctor(a, environ, out, err)
+        case "sheet":
+            from edgeproxy.commands.sheet import run_sheet
+
+            return run_sheet(a, environ, out, err)
         case "record":
             from edgeproxy.commands.start import run_record
 

@@ -241,7 +241,10 @@ def explanation(
     told = _told(lines, intent, active, lane, body, made, status)
     out = [line for line in previewed(lines, active) if line[0] not in _OF_THE_SHOPS_PAGE | {b"location", b"refresh"}]
     if active.as_json:
-        page = json.dumps(as_json(told), ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n"
+        seen = _outlined(made.body, made) if made is not None else ()
+        outlined = [{"selector": one.selector, "label": one.label} for one in seen]
+        data = as_json(told) | {"outlines": outlined}
+        page = json.dumps(data, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n"
         out.append((b"content-type", JSON_TYPE.encode()))
     else:
         page = explain_page(

@@ -14,7 +14,7 @@ from edgeproxy.core.calendar import collisions, gaps
 from edgeproxy.core.coverage import by_slot, coverage, status
 from edgeproxy.core.model import Experience, Persona, RuleBook, Source
 
-__all__ = ["view"]
+__all__ = ["persona_words", "view"]
 
 
 def view(book: RuleBook, now: float) -> dict[str, Any]:
@@ -40,7 +40,9 @@ def view(book: RuleBook, now: float) -> dict[str, Any]:
             }
             for slot in book.slots.values()
         ],
-        "personas": [_persona(one) for one in book.personas.values()],
+        "personas": [
+            {"name": one.name, "says": one.says, "words": persona_words(one)} for one in book.personas.values()
+        ],
         "coverage": asdict(coverage(book, now)),
         "collisions": [asdict(one) for one in collisions(book, now)],
         "gaps": [asdict(one) for one in gaps(book, now)],
@@ -70,10 +72,9 @@ def _experience(one: Experience, book: RuleBook, now: float) -> dict[str, Any]:
     }
 
 
-def _persona(one: Persona) -> dict[str, Any]:
+def persona_words(one: Persona) -> str:
+    """``loyal · outdoor``."""
     visitor = one.visitor
     if visitor.source is Source.NOBODY:
-        words = "no cookie"
-    else:
-        words = " · ".join([visitor.stage or "no stage", *visitor.segments])
-    return {"name": one.name, "says": one.says, "words": words}
+        return "no cookie"
+    return " · ".join([visitor.stage or "no stage", *visitor.segments])

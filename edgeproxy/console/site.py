@@ -361,7 +361,9 @@ async def _form(request: Request) -> dict[str, str]:
 
 @cache
 def _static() -> dict[str, tuple[bytes, str]]:
-    return {file.name: (file.read_bytes(), _KINDS[file.suffix]) for file in STATIC.iterdir() if file.suffix in _KINDS}
+    found = {name: (STATIC / name).read_bytes() for name in ("icon.svg", "live.js")}
+    found["console.css"] = b"".join((STATIC / name).read_bytes() for name in ("tokens.css", "console.css"))
+    return {name: (data, _KINDS[name[name.rindex(".") :]]) for name, data in found.items()}
 
 
 @cache

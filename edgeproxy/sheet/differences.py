@@ -19,10 +19,10 @@ LONGEST: Final = 160  # characters of a line
 _MOST_WORDS: Final = 5000  # lines that are compared: more is no summary
 
 _SILENT: Final = frozenset({"script", "style", "template", "noscript", "head", "svg", "iframe", "object", "select"})
-_INLINE: Final = frozenset(
-    (*["a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "i", "ins", "kbd", "label", "mark"],)
-    + (*["q", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr", "-text"],)
-)
+_NAMES: Final = """
+    a abbr b bdi bdo cite code data del dfn em i ins kbd label mark q s samp small span strong sub sup time u var wbr
+"""
+_INLINE: Final = frozenset(_NAMES.split())
 
 
 def words_of(html: str) -> list[str]:
@@ -46,7 +46,7 @@ def _walk(top: LexborNode, lines: list[str]) -> None:
         if tag == "-text":
             lines[-1] += node.text_content or ""
             continue
-        if tag in _SILENT or (tag or "").startswith("_") or "hidden" in node.attributes:
+        if tag in _SILENT or (tag or "").startswith("-") or "hidden" in node.attributes:
             continue
         if tag not in _INLINE:
             lines.append("")

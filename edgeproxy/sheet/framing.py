@@ -21,6 +21,8 @@ _BASE: Final = re.compile(r"<base\s[^>]*?\bhref\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]
 _TAG_END: Final = re.compile(r"</?\s*style", re.IGNORECASE)
 
 COLOUR: Final = "#d6006c"
+_WHOLE: Final = frozenset({"body", "html", ":root", ":root > body:nth-child(2)"})
+"""A line around everything says nothing; the list of edits tells of a class on the body."""
 
 
 def framed(cell: Cell, address: str) -> str:
@@ -43,6 +45,8 @@ def outline_style(cell: Cell) -> str:
     """A style that draws a line around each edited element, from outside: nothing of the page is changed."""
     rules = []
     for selector, _ in cell.outlines:
+        if selector in _WHOLE:
+            continue
         plain = _TAG_END.sub("", selector)
         if plain == selector and "{" not in plain and "}" not in plain:
             rules.append(f"{plain} {{ outline: 3px solid {COLOUR} !important; outline-offset: -3px !important; }}")
