@@ -15,6 +15,7 @@ The map of the code, in the order in which a request meets it::
     commands/    what the verbs of the command line do;  cli.py: the verbs themselves
     console/     what people look at beside the shop: admin listener, explanation, preview bar
     why/         the visitor's own page: what is remembered, why a page looked so, what they want instead
+    sheet/       the contact sheet: pages as every persona sees them, side by side
     doctor/      PURE judgements of a set-up before it goes live
     demo/        a small shop of our own, served in-process by `edgeproxy demo`
 
