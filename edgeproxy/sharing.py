@@ -75,6 +75,7 @@ class Sharing:
             cookie=self._settings.cookie_name,
             country_header=self._country_header,
             identity=intent.lane.personal,
+            loop=self._settings.via.encode(),
         )
 
     async def answered(

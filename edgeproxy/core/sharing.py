@@ -52,7 +52,7 @@ class PageKey:
     scheme: str
     host: bytes  # as the shop is asked for it
     path: bytes  # raw
-    query: bytes  # raw, without our flags and the keys that the rule ignores
+    query: bytes  # raw, with its "?", without our flags and the keys that the rule ignores
     head: RawHeaders  # the lines that the shop is asked with and that are not the same for everybody
     rule: CacheRule | None
 
@@ -86,16 +86,19 @@ def shared(
     cookie: str = "edge_visitor",
     country_header: bytes = b"",
     identity: bool = False,
+    loop: bytes = b"",
 ) -> SharedRequest | NotShared:
     """The shared form of a request, or why it has none.
 
     ``lines`` and ``target`` are what the shop would be asked with for this visitor alone; ``cookie`` is the visitor
     cookie's name, which no key holds; ``country_header`` is left out like other words of the network's; ``identity``:
-    the page is edited here, so it is wanted uncompressed.
+    the page is edited here, so it is wanted uncompressed; ``loop``: our name in CDN-Loop (RFC 8586).
     """
     if request.method not in {"GET", "HEAD"}:
         return NotShared(f"method is {request.method}")
     rule = rule_for(book, request.path) if book is not None and book.cache else None
+    if rule is not None and rule.fresh <= 0:
+        return NotShared(f"never, says {rule.where.short}")
     left_out: dict[bytes, bytes] = {}
     asked: list[tuple[bytes, bytes]] = []  # fixed for everybody
     head: list[tuple[bytes, bytes]] = []  # in the key
@@ -122,7 +125,7 @@ def shared(
         elif treat == _COOKIE:
             cookies.append(value)
         elif treat == _LOOP:
-            asked.append((name, value.rpartition(b",")[2].strip()))
+            continue  # ours is added below; who asks in a circle waits for themselves, up to the deadline
         elif treat == _CONTROL:
             keep = keep and b"no-store" not in value.lower()
         else:
@@ -142,15 +145,15 @@ def shared(
         counting = tuple(one for one in names if one not in _TRACKING)
     head.append((b"accept", _PAGE if not accept or b"text/html" in accept else accept))
     head.append((b"accept-encoding", b"identity" if identity else accepted_codings(codings)))
-    path, _, query = target.partition(b"?")
-    if rule is not None and query:
+    path, mark, query = target.partition(b"?")
+    if rule is not None and mark:
         query = without_names(query, rule.ignore_query)
-        target = path + b"?" + query if query else path
-    key = PageKey(request.scheme, host, path, query, tuple(head), rule)
+        mark = b"?" if query else b""
+    key = PageKey(request.scheme, host, path, mark + query, tuple(head), rule)
     return SharedRequest(
         key,
-        target,
-        (*asked, (b"user-agent", USER_AGENT), *head),
+        path + mark + query,
+        (*asked, *([(b"cdn-loop", loop)] if loop else []), (b"user-agent", USER_AGENT), *head),
         request.host.encode("latin-1"),
         left_out,
         tuple(counting),

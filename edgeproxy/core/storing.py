@@ -69,10 +69,10 @@ def _by_the_shop(lines: Lines, at: float) -> Terms | str:
     if b"0" in [value.strip() for value in freshness.values(lines, b"x-accel-expires")]:
         return "the shop says X-Accel-Expires: 0"
     fresh = freshness.lifetime(lines, said, at, targeted=targeted)
-    if fresh is None:
+    if fresh is None and not said.no_cache:
         return "the shop does not say how long it is fresh"  # 4.2.2: heuristic freshness is off
     declared = said.public or said.s_maxage is not None or targeted
-    if said.no_cache or fresh <= 0:
+    if fresh is None or said.no_cache or fresh <= 0:
         # 5.2.2.4 allows storing what is validated each time; shops write no-cache where they mean no-store, so only
         # what they call public is taken at that word
         if not declared:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,10 +32,10 @@ from edgeproxy.core.cacherules import rule_for
 from edgeproxy.core.freshness import Use
 from edgeproxy.core.model import Paths, RawHeaders, RuleBook
 from edgeproxy.core.sharing import SharedRequest, is_left_out
-from edgeproxy.html.traces import trace
 from edgeproxy.origin import ShopError
 from edgeproxy.pages.counts import Counts
 from edgeproxy.pages.filling import Filling
+from edgeproxy.pages.marks import marks
 from edgeproxy.pages.model import FullKey, StoredPage
 from edgeproxy.pages.prospects import Prospects
 from edgeproxy.pages.store import Store
@@ -46,6 +47,12 @@ log = logging.getLogger("edgeproxy.pages")
 
 NOT_SHARED_SECONDS: Final = 120.0
 """How long an address is remembered as not shareable: until then nobody waits for anybody there ("hit for miss")."""
+
+FAILING_SECONDS: Final = 2.0
+"""The same where the shop answered that it cannot answer now."""
+
+OFF_LOOP: Final = 64 * 1024
+"""Bytes of a page from which on it is looked through in a thread."""
 
 MOST_NOT_SHARED: Final = 65_536
 TURNS: Final = 3
@@ -194,7 +201,7 @@ class PageCache:
                 if full not in self._flights:
                     self._fly(shared, full, page)
                 return Found(page, "stale")
-        elif (why := self._why_not(shared, full)) is not None:
+        if (why := self._why_not(shared, full, page)) is not None:
             return Unshared(why)
         if not fill:
             return Unshared("less than a whole answer is asked for, and none is kept")
@@ -207,15 +214,15 @@ class PageCache:
             return Unshared("it is too big to keep, and has begun without this visitor")
         return outcome
 
-    def _why_not(self, shared: SharedRequest, full: FullKey) -> str | None:
-        """Why nothing is attempted where nothing is kept; None when it is."""
+    def _why_not(self, shared: SharedRequest, full: FullKey, page: StoredPage | None) -> str | None:
+        """Why the shop is not asked for everybody; None when it is.  ``page``: what is kept, and too old."""
         known = self._not_shared.get(full)
         if known is not None:
             until, why = known
             if self._ticks() < until:
                 return why
             del self._not_shared[full]
-        if shared.key.rule is None and not self._prospects.promising(shared.key.host, shared.key.path):
+        if page is None and shared.key.rule is None and not self._prospects.promising(shared.key.host, shared.key.path):
             return "no answer around there was shareable so far"
         return None
 
@@ -307,6 +314,8 @@ class PageCache:
         if status >= 500 and page is not None and self._excused(page, gone=False):
             return Found(page, "stale")
         terms = storing.terms(status, lines, rule, at)
+        if status >= 500 or status in _BUSY:
+            return self._failing(full, f"status is {status}")
         if isinstance(terms, str):
             return self._refused(shared, full, terms)
         again = self._learn(shared, lines)
@@ -316,8 +325,9 @@ class PageCache:
         if rule is None:
             self._prospects.shared(shared.key.host, shared.key.path)
         everyone = self._everyone(lines, terms)
-        html = _media(lines) == b"text/html"
-        most = self._keeping.page_bytes if html else self._keeping.file_bytes
+        media = _media(lines)
+        whole = media == b"text/html" or (terms.from_rule and _TEXT.fullmatch(media) is not None)
+        most = self._keeping.page_bytes if media == b"text/html" else self._keeping.file_bytes
         length = next((int(value) for name, value in lines if name == b"content-length" and value.isdigit()), None)
         if length is not None and length > most:
             return self._refused(shared, full, f"bigger than {most:,} bytes")
@@ -339,7 +349,7 @@ class PageCache:
 
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = aiter(response.stream)
-        if not html:
+        if not whole:
             filling = Filling(status, tuple(storing.stripped(lines, rule)), everyone=everyone, most=most, length=length)
             self._pump(flight, filling, response, made, full)
             return filling
@@ -351,7 +361,10 @@ class PageCache:
             if size > most:
                 return self._refused(shared, full, f"bigger than {most:,} bytes")
         body = b"".join(parts)
-        why = trace(body, lines)
+        if size >= OFF_LOOP:
+            why = await asyncio.to_thread(marks, lines, body, self._keeping.page_bytes)
+        else:
+            why = marks(lines, body, self._keeping.page_bytes)
         if why:
             return self._refused(shared, full, why)
         stored = made(body)
@@ -456,6 +469,12 @@ class PageCache:
         self._counts.refused(why)
         return Unshared(why, asked=True)
 
+    def _failing(self, full: FullKey, why: str) -> Unshared:
+        """The shop has a bad moment: what is kept stays, and for a short while nobody waits."""
+        self._not_shared[full] = (self._ticks() + FAILING_SECONDS, why)
+        self._counts.refused(why)
+        return Unshared(why, asked=True)
+
     def _learn(self, shared: SharedRequest, lines: RawHeaders | list[tuple[bytes, bytes]]) -> str:
         """What Vary names joins the key (RFC 9111, 4.1); why this answer is not the visitor's then, "" when it is."""
         names = {name.encode() for name in storing.varies(lines)}
@@ -524,6 +543,8 @@ def _validators(lines: RawHeaders | list[tuple[bytes, bytes]]) -> RawHeaders:
     return tuple((conditions[name], value) for name, value in lines if name in conditions)
 
 
+_TEXT: Final = re.compile(rb"text/.*|application/(?:.*[+-])?(?:json|xml|javascript|ecmascript)(?:.*)?")
+_BUSY: Final = frozenset({408, 425, 429})
 _NOT_UPDATED: Final = frozenset(
     {b"content-length", b"content-encoding", b"content-type", b"content-range", b"set-cookie"}
 )
