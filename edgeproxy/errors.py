@@ -1,20 +1,22 @@
 """Our own error pages, and the one exception with which the app cuts an answer.
 
 Here: small plain pages for what the proxy itself must refuse or cannot do, in English, Swedish or German, with the
-request id, everything escaped.  Not here: when one is sent (``server`` for the guard's refusals, ``proxy`` for the
-rest) and the shop's own error pages, which pass as they are.  There is no page for 500: a fault of ours is the
-shop's page or, where there is none, a 502.
+request id, everything escaped; or the operator's page in place of one (``ErrorPages``).  Not here: when one is sent
+(``server`` for the guard's refusals, ``proxy`` for the rest), how the operator's are read
+(``core.rules.error_pages``), and the shop's own error pages, which pass as they are.  There is no page for 500: a fault
+of ours is the shop's page or, where there is none, a 502.
 """
 
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from edgeproxy.core.model import RawHeaders
+from edgeproxy.core.model import Piece, RawHeaders, RuleBook
 
-__all__ = ["LANGUAGES", "STATUSES", "CutShort", "ErrorPage", "error_page"]
+__all__ = ["LANGUAGES", "STATUSES", "CutShort", "ErrorPage", "ErrorPages", "error_page"]
 
 
 class CutShort(Exception):
@@ -156,36 +158,86 @@ def error_page(
     detail: str = "",
     retry_after: int | None = None,
     allow: tuple[str, ...] = (),
+    own: tuple[str | Piece, ...] | None = None,
 ) -> ErrorPage:
     """The page for one of ``STATUSES``; any other status (500 among them) becomes 502's.
 
     ``request_id`` and ``detail`` are text from anywhere and are escaped; ``language`` may be a tag ("sv-SE"), an
     unknown one is English; ``retry_after`` is in seconds; ``allow`` are the methods that a 405 must name
-    (RFC 9110, 15.5.6).
+    (RFC 9110, 15.5.6).  ``own``: the operator's page, in place of ours.
     """
     if status not in _TEXTS:
         status = 502
-    language = language.lower().partition("-")[0]
-    if language not in LANGUAGES:
-        language = "en"
-    title, sentence = _TEXTS[status][LANGUAGES.index(language)]
-    notes = ""
-    if detail:
-        notes += f"<p><small>{html.escape(detail)}</small></p>\n"
-    if request_id:
-        notes += f"<p><small>{_REQUEST[language]}: <code>{html.escape(request_id)}</code></small></p>\n"
-    body = _PAGE.format(language=language, title=html.escape(title), sentence=html.escape(sentence), notes=notes)
+    if own is not None:
+        headers = [(b"content-type", b"text/html; charset=utf-8")]
+        body = _filled(own, {"request_id": request_id, "status": str(status)})
+    else:
+        language = _known(language)
+        headers = [
+            (b"content-type", b"text/html; charset=utf-8"),
+            (b"content-language", language.encode()),
+            (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        ]
+        body = _ours(status, language, request_id, detail)
     encoded = body.encode("utf-8", "replace")
-    headers: list[tuple[bytes, bytes]] = [
-        (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-language", language.encode()),
+    headers += [
         (b"content-length", str(len(encoded)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
-        (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
     ]
     if retry_after is not None:
         headers.append((b"retry-after", str(retry_after).encode()))
     if status == 405:
         headers.append((b"allow", ", ".join(allow).encode("ascii", "replace")))
     return ErrorPage(status, tuple(headers), encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPages:
+    """The error pages of the live rules: in the shop's language, the operator's own in place of some."""
+
+    language: str = "en"
+    own: Mapping[int, tuple[str | Piece, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, book: RuleBook | None) -> ErrorPages:
+        """Those of a book; where there is none, ours."""
+        return cls() if book is None else cls(book.shop.language, book.error_pages)
+
+    def page(
+        self,
+        status: int,
+        *,
+        request_id: str = "",
+        retry_after: int | None = None,
+        allow: tuple[str, ...] = (),
+    ) -> ErrorPage:
+        """As ``error_page``."""
+        return error_page(
+            status,
+            language=self.language,
+            request_id=request_id,
+            retry_after=retry_after,
+            allow=allow,
+            own=self.own.get(status if status in _TEXTS else 502),
+        )
+
+
+def _known(language: str) -> str:
+    language = language.lower().partition("-")[0]
+    return language if language in LANGUAGES else "en"
+
+
+def _ours(status: int, language: str, request_id: str, detail: str) -> str:
+    title, sentence = _TEXTS[status][LANGUAGES.index(language)]
+    notes = ""
+    if detail:
+        notes += f"<p><small>{html.escape(detail)}</small></p>\n"
+    if request_id:
+        notes += f"<p><small>{_REQUEST[language]}: <code>{html.escape(request_id)}</code></small></p>\n"
+    return _PAGE.format(language=language, title=html.escape(title), sentence=html.escape(sentence), notes=notes)
+
+
+def _filled(page: tuple[str | Piece, ...], values: Mapping[str, str]) -> str:
+    """Escaped for text and for quoted attributes, where alone placeholders may stand."""
+    return "".join(part if isinstance(part, str) else html.escape(values.get(part.name, "")) for part in page)

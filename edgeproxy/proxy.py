@@ -36,7 +36,7 @@ from edgeproxy.core.recollect import recalled
 from edgeproxy.core.visitor import Keys, VerifiedCookies
 from edgeproxy.drafts import Drafts
 from edgeproxy.early import Early, EarlyFlush
-from edgeproxy.errors import CutShort, ErrorPage, error_page
+from edgeproxy.errors import CutShort, ErrorPages
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Asked, Pages, own
@@ -586,10 +586,8 @@ class EdgeProxy:
         await answer.whole(told.status, told.lines, told.body)
 
     async def _error(self, status: int, trail: Trail, answer: Answer, *, allow: tuple[str, ...] | None = None) -> None:
-        book = self._books.book
-        page: ErrorPage = error_page(
+        page = ErrorPages.of(self._books.book).page(
             status,
-            language=book.shop.language if book is not None else "en",
             request_id=trail.request_id,
             retry_after=1 if status == 503 else None,
             allow=tuple(sorted(self._settings.methods)) if allow is None else allow,

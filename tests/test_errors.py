@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeproxy.errors import LANGUAGES, STATUSES, error_page
+from edgeproxy.core.rules import error_pages
+from edgeproxy.errors import LANGUAGES, STATUSES, ErrorPages, error_page
+from edgeproxy.origin import ShopBroken, ShopBusy
+from edgeproxy.server.guard import Guard
+from edgeproxy.server.head import Refused
+from edgeproxy.settings import Limits
+from tests.world import HOST, RULES, Shop, Told, World, book_of
 
 
 class Reader(HTMLParser):
@@ -54,6 +62,68 @@ def test_a_status_without_a_page_is_a_502(status: int) -> None:
 
 def test_a_405_names_the_methods_that_are_allowed() -> None:
     assert (b"allow", b"GET, HEAD") in error_page(405, allow=("GET", "HEAD")).headers
+
+
+OWN = {
+    **RULES,
+    "errors/503.html": '<p title="{{ request_id }}">Half the town is here. {{ status }} {{ request_id }}',
+    "errors/421.html": "<p>Wrong door: {{ status }}",
+    "errors/502.html": "<p>Broken",
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "host", "page"),
+    [
+        (ShopBusy("full", "full"), HOST, b'<p title="0123456789abcdef">Half the town is here. 503 0123456789abcdef'),
+        (ShopBroken("cut", "cut"), HOST, b"<p>Broken"),
+        (Told(), "elsewhere.example", b"<p>Wrong door: 421"),
+    ],
+)
+async def test_a_file_of_the_rules_takes_the_place_of_our_page(
+    answer: Told | Exception, host: str, page: bytes
+) -> None:
+    trust = {"trust": (ip_network("10.0.0.0/8"),)}
+    world = World(Shop(answer), OWN, trust)
+    got = await world.ask("/", host=host, headers=[("x-request-id", "0123456789abcdef")], client="10.0.0.1")
+    assert got.body == page
+    assert got.one("cache-control") == "no-store"
+    assert got.one("content-type") == "text/html; charset=utf-8"
+    assert got.get("content-security-policy") == []  # it may bring pictures and styles of its own
+
+
+def test_our_own_page_stands_where_the_rules_have_none_and_where_there_are_no_rules() -> None:
+    ours = error_page(504, request_id="7")
+    assert ErrorPages.of(book_of(OWN)).page(504, request_id="7") == ours
+    assert ErrorPages.of(None).page(504, request_id="7") == ours
+
+
+@pytest.mark.anyio
+async def test_a_page_of_ones_own_is_live_with_the_rules_that_hold_it() -> None:
+    world = World(Shop(ShopBroken("cut", "cut")), OWN)
+    assert (await world.ask("/")).body == b"<p>Broken"
+    world.books.book = book_of(OWN | {"errors/502.html": "<p>Mended soon"})
+    assert (await world.ask("/")).body == b"<p>Mended soon"
+
+
+def test_the_guard_refuses_with_the_page_of_the_rules() -> None:
+    guard = Guard(Limits(), errors=lambda: ErrorPages.of(book_of(OWN)))
+    answer = guard.refusal(Refused(503, "too many"), "127.0.0.1")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert re.fullmatch(rb'<p title="([0-9a-f]{16})">Half the town is here. 503 \1', body)
+    assert b"content-length: %d\r\n" % len(body) in head
+    assert b"retry-after: 1\r\n" in head
+
+
+def test_the_statuses_that_rules_may_have_a_page_for_are_those_that_have_one() -> None:
+    assert set(error_pages.STATUSES) == STATUSES
+
+
+@given(st.text())
+def test_whatever_stands_in_the_request_id_is_text_in_a_page_of_ones_own_too(request_id: str) -> None:
+    page = ErrorPages.of(book_of(OWN)).page(503, request_id=request_id)
+    assert Reader(page.body).tags == ["p"]
 
 
 @given(st.text(), st.text())

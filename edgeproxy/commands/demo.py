@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from edgeproxy.app import Parts, build_app
+from edgeproxy.app import build_app
 from edgeproxy.commands.serve import tell_usage
 from edgeproxy.core.signing import Keys
 from edgeproxy.demo.run import ShopInProcess, rules_folder, welcome
+from edgeproxy.errors import ErrorPages
 from edgeproxy.server.run import run
 from edgeproxy.settings import Settings
 
@@ -57,17 +57,7 @@ def run_demo(listen: str, admin: str, rules: Path | None, out: TextIO, err: Text
         settings,
         parts.running,
         journal=parts.journal,
-        language=language_of(parts),
+        errors=lambda: ErrorPages.of(parts.books.book),
         ready=ready,
         out=err,
     )
-
-
-def language_of(parts: Parts) -> Callable[[], str]:
-    """Asks the live book in which language our own pages are."""
-
-    def language() -> str:
-        book = parts.books.book
-        return "en" if book is None else book.shop.language
-
-    return language

@@ -6,7 +6,7 @@ whoever wires the program hands an ``html.checks.HtmlMarkup`` to ``rulefile.pars
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -112,6 +112,9 @@ class Markup(Protocol):
 
     def fragment(self, source: str) -> tuple[Parts, tuple[MarkupProblem, ...]]:
         """A fragment's HTML → its parts and every mistake in it; parts are () when there is a mistake."""
+
+    def page(self, source: str, names: Sequence[str]) -> tuple[Parts, tuple[MarkupProblem, ...]]:
+        """A whole page of ours with these placeholders → its parts and every mistake in it."""
 
     def text(self, source: str) -> tuple[Parts, tuple[MarkupProblem, ...]]:
         """The same for ``{ text = "…" }``: escaped, with the same placeholders."""

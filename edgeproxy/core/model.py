@@ -463,6 +463,7 @@ class RuleBook:
     tests: tuple[RuleTest, ...]
     warnings: tuple[Problem, ...]
     facts: frozenset[str] = field(default_factory=frozenset)  # every fact that any rule looks at
+    error_pages: Mapping[int, tuple[str | Piece, ...]] = field(default_factory=dict)  # by status, in place of ours
     lifecycle: Lifecycle | None = None
     recall: Recall | None = None  # None: no rule looks at memory, so nothing is remembered
     cache: tuple[CacheRule, ...] = ()  # in the order in which they are tried

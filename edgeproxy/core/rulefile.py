@@ -35,6 +35,7 @@ from edgeproxy.core.rules import (
     audiences,
     caching,
     edits,
+    error_pages,
     experiences,
     fragments,
     lifecycle,
@@ -138,6 +139,7 @@ class _Reading:
         order = self.order(top, list(read))
         known_personas = self.tables(personas.FILE, lambda one: personas.read(one, top.labels))
         promised = self.tests(tests.Bench(top.labels, top.zone, known_slots, list(read), known_personas))
+        ours = error_pages.read(self.files, self.prefix, self.markup, self.problems)
         self.used.fragments.update(shelf.used)
         heard = self.manners(top)
         cached = () if sheet is None else caching.read(sheet, None if top.shop is None else top.shop.never)
@@ -160,6 +162,7 @@ class _Reading:
             recall=recall(stages, _whole(known_audiences), tried, counts=bool(showings)),
             showings=showings,
             cache=cached,
+            error_pages=ours,
         )
         self.problems.extend(lint.warnings(book, self.used, shelf.files, shelf.folder, self.markup))
         if heard is not None:
@@ -178,7 +181,11 @@ class _Reading:
         """Files that are none of those that rules are made of."""
         tops = (shop.FILE, slots.FILE, audiences.FILE, lifecycle.FILE, personas.FILE, listened.FILE)
         homes = {".toml": (experiences.FOLDER, tests.FOLDER), ".html": (fragments.FOLDER,)}
-        for name in sorted(self.files):
+        texts = [name for name in self.files if name.startswith(error_pages.FOLDER)]
+        for name in sorted(texts):
+            if error_pages.status_of(name) is None:
+                self.mistake(name, "is for no answer of edgeproxy's", error_pages.strange(name))
+        for name in sorted(self.files.keys() - set(texts)):
             here = homes.get(name[name.rfind(".") :], ())
             if name in tops or (name.startswith(here) and not _nested(name)):
                 continue
@@ -245,7 +252,10 @@ class _Reading:
         return tuple(test for sheet in sheets if sheet is not None for test in tests.read(sheet, bench))
 
 
-_HOMES = f"experiences lie in {experiences.FOLDER}, tests in {tests.FOLDER}, HTML in {fragments.FOLDER}"
+_HOMES = (
+    f"experiences lie in {experiences.FOLDER}, tests in {tests.FOLDER}, HTML in {fragments.FOLDER}, "
+    f"error pages in {error_pages.FOLDER}"
+)
 
 
 def _nested(name: str) -> bool:

@@ -7,7 +7,7 @@ Here: one class that hands on.  Not here: the verbs (``edits``), fragments (``fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeproxy.core.markup import MarkupProblem, Parts, VerbSpec
@@ -31,6 +31,10 @@ class HtmlMarkup:
     def fragment(self, source: str) -> tuple[Parts, tuple[MarkupProblem, ...]]:
         """A fragment's HTML → its parts and every mistake in it."""
         return fragments.read(source)
+
+    def page(self, source: str, names: Sequence[str]) -> tuple[Parts, tuple[MarkupProblem, ...]]:
+        """A whole page of ours with these placeholders → its parts and every mistake in it."""
+        return fragments.read_page(source, names)
 
     def text(self, source: str) -> tuple[Parts, tuple[MarkupProblem, ...]]:
         """The same for ``{ text = "…" }``."""

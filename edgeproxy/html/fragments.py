@@ -1,8 +1,8 @@
 """Fragments: the HTML that operators write, with its few placeholders.
 
-Here: reading (``read``, ``read_text``: source → parts and mistakes), filling (``fill``) and turning into a page's
-bytes (``encode``).  Not here: well-formedness (``wellformed``) and the place on a page (``context``).  Called by
-``checks`` when rules are loaded and by ``place`` for every page.
+Here: reading (``read``, ``read_text``, ``read_page``: source → parts and mistakes), filling (``fill``) and turning into
+a page's bytes (``encode``).  Not here: well-formedness (``wellformed``) and the place on a page (``context``).  Called
+by ``checks`` when rules are loaded and by ``place`` for every page.
 
 Placeholders are ``{{ segment }}``, ``{{ stage }}``, ``{{ path }}`` and ``{{ nonce }}``; a literal ``{{`` is written
 ``{{ "{{" }}``; anything else between braces is a mistake.  They may stand in text and in quoted attributes that are
@@ -30,7 +30,7 @@ from edgeproxy.html.wellformed import Mistake
 PLACEHOLDERS: Final = ("segment", "stage", "path", "nonce")
 
 _BRACES: Final = re.compile(r"\{\{")
-_PLACEHOLDER: Final = re.compile(r"\{\{[ \t]*(?:([a-z]+)|(\"\{\{\"|'\{\{'))[ \t]*\}\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{[ \t]*(?:([a-z_]+)|(\"\{\{\"|'\{\{'))[ \t]*\}\}")
 _LOOSE: Final = re.compile(r"\{\{([^{}\n]{0,60})\}\}")
 
 _ADDRESSES: Final = frozenset(
@@ -96,6 +96,32 @@ def read_text(source: str) -> tuple[Parts, tuple[MarkupProblem, ...]]:
     return _joined(parts), ()
 
 
+def read_page(source: str, names: Sequence[str]) -> tuple[Parts, tuple[MarkupProblem, ...]]:
+    """A whole page of the operator's with these placeholders → its parts and every mistake; it is inserted nowhere,
+    so that only what would swallow the rest of it is wrong in its HTML.
+    """
+    source = source.removeprefix("\ufeff")
+    found, mistakes = _placeholders(source, names)
+    if not source.strip():
+        mistakes.append(Mistake(0, "the page is empty", "leave the file out for edgeproxy's own"))
+    tokens = list(scan.tokens(_masked(source, found)))
+    hint = "the rest of the page is part of it"
+    mistakes += [Mistake(one.start, "what begins here is not closed", hint) for one in tokens if not one.finished]
+    parts: list[str | Piece] = []
+    at = 0
+    for one in found:
+        parts.append(source[at : one.start])
+        at = one.end
+        context, mistake = _context(one, tokens) if one.name else ("", None)
+        if mistake is not None:
+            mistakes.append(mistake)
+        parts.append(Piece(one.name, context) if one.name else "{{")
+    parts.append(source[at:])
+    if mistakes:
+        return (), _told(source, mistakes)
+    return _joined(parts), ()
+
+
 def fill(parts: Parts, values: Mapping[str, str]) -> str:
     """The fragment with its values, escaped; a name without a value gives nothing."""
     return "".join(part if isinstance(part, str) else _value(values.get(part.name, "")) for part in parts)
@@ -149,14 +175,14 @@ def encode_css(css: str, charset: Charset) -> bytes:
 # --------------------------------------------------------------------------- reading
 
 
-def _placeholders(source: str) -> tuple[list[_Found], list[Mistake]]:
+def _placeholders(source: str, names: Sequence[str] = PLACEHOLDERS) -> tuple[list[_Found], list[Mistake]]:
     found: list[_Found] = []
     mistakes: list[Mistake] = []
     at = 0
     while brace := _BRACES.search(source, at):
         start = brace.start()
         match = _PLACEHOLDER.match(source, start)
-        if match and (match.group(2) or match.group(1) in PLACEHOLDERS):
+        if match and (match.group(2) or match.group(1) in names):
             found.append(_Found(start, match.end(), match.group(1) or ""))
             at = match.end()
             continue
@@ -166,8 +192,8 @@ def _placeholders(source: str) -> tuple[list[_Found], list[Mistake]]:
             mistakes.append(Mistake(start, '"{{" begins no placeholder', literal))
         else:
             name = loose.group(1).strip()
-            near = difflib.get_close_matches(name.lower(), PLACEHOLDERS, 1)
-            hint = f"did you mean {{{{ {near[0]} }}}}?" if near else f"there are {', '.join(PLACEHOLDERS)}; {literal}"
+            near = difflib.get_close_matches(name.lower(), names, 1)
+            hint = f"did you mean {{{{ {near[0]} }}}}?" if near else f"there are {', '.join(names)}; {literal}"
             mistakes.append(Mistake(start, f'unknown placeholder "{name}"', hint))
         at = loose.end() if loose else start + 2
     return found, mistakes

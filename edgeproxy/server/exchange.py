@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from edgeproxy.errors import CutShort, error_page
+from edgeproxy.errors import CutShort
 
 if TYPE_CHECKING:
     from edgeproxy.server.protocol import GuardProtocol
@@ -124,7 +124,7 @@ class Exchange(RequestResponseCycle):
             self.cut()
             return
         self.keep_alive = False
-        page = error_page(502, language=self.protocol.guard.language)
+        page = self.protocol.guard.errors().page(502)
         await self.send({"type": "http.response.start", "status": page.status, "headers": page.headers})
         await self.send({"type": "http.response.body", "body": page.body})
 

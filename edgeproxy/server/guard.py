@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import httptools
 import uvicorn
 
-from edgeproxy.errors import error_page
+from edgeproxy.errors import ErrorPages
 from edgeproxy.sanitise import new_request_id
 from edgeproxy.settings import Limits
 
@@ -46,7 +46,7 @@ class Guard:
         limits: Limits,
         *,
         trusts: Callable[[str], bool] = lambda address: False,
-        language: Callable[[], str] = lambda: "en",
+        errors: Callable[[], ErrorPages] = ErrorPages,
         on_refusal: Callable[[Refused, str, str], None] | None = None,
         on_fault: Callable[[BaseException], None] | None = None,
         lane: FastLane | None = None,
@@ -54,7 +54,7 @@ class Guard:
         """``on_refusal`` gets the refusal, the other end's address, the request id; ``on_fault`` an app's exception."""
         self.limits = limits
         self.lane = lane  # what may be answered without the app
-        self._language = language
+        self.errors = errors  # the pages of the moment
         self.draining = False  # a stop has begun: every answer closes its connection
         self.tunnels = 0  # connections that have left HTTP: their apps run, and are no requests at work
         self.trusts = trusts
@@ -62,11 +62,6 @@ class Guard:
         self._on_fault = on_fault
         self._open: set[Connection] = set()
         self._by_address: dict[str, int] = {}
-
-    @property
-    def language(self) -> str:
-        """Of our own pages."""
-        return self._language()
 
     @property
     def connections(self) -> int:
@@ -130,9 +125,8 @@ class Guard:
         request_id = new_request_id()
         if self._on_refusal is not None:
             self._on_refusal(refused, address, request_id)
-        page = error_page(
+        page = self.errors().page(
             refused.status,
-            language=self.language,
             request_id=request_id,
             retry_after=1 if refused.status == 503 else None,
         )

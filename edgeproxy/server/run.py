@@ -33,6 +33,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from edgeproxy import __version__
+from edgeproxy.errors import ErrorPages
 from edgeproxy.journal import Journal
 from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server.guard import TICK, EngineMismatch, Guard, check_engine
@@ -224,7 +225,7 @@ def run(
     running: Running = contextlib.nullcontext,
     *,
     journal: Journal | None = None,
-    language: Callable[[], str] = lambda: "en",
+    errors: Callable[[], ErrorPages] = ErrorPages,
     ready: Callable[[str, str], None] | None = None,
     out: TextIO | None = None,
 ) -> int:
@@ -252,7 +253,7 @@ def run(
             ready(public, private)
 
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_until_signal(app, admin, settings, listeners, running, journal, language, tell))
+        runner.run(_until_signal(app, admin, settings, listeners, running, journal, errors, tell))
     if journal is not None:
         journal.close()
     return 0
@@ -273,14 +274,12 @@ async def _until_signal(
     listeners: Listeners,
     running: Running,
     journal: Journal | None,
-    language: Callable[[], str],
+    errors: Callable[[], ErrorPages],
     tell: Callable[[str, str], None],
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
     with _signals(stop, hurry):
-        async with serve(
-            app, admin, settings, listeners, running, journal=journal, language=language, hurry=hurry
-        ) as urls:
+        async with serve(app, admin, settings, listeners, running, journal=journal, errors=errors, hurry=hurry) as urls:
             tell(*urls)
             await stop.wait()
             _log.info("stopping: open requests are finished first")
@@ -295,7 +294,7 @@ async def serve(
     running: Running = contextlib.nullcontext,
     *,
     journal: Journal | None = None,
-    language: Callable[[], str] = lambda: "en",
+    errors: Callable[[], ErrorPages] = ErrorPages,
     hurry: asyncio.Event | None = None,
 ) -> AsyncIterator[tuple[str, str]]:
     """Both listeners accept while it is open; its end is the graceful stop.  Gives their URLs."""
@@ -308,7 +307,7 @@ async def serve(
         Guard(
             limits,
             trusts=Sanitiser.of(settings).trusts,
-            language=language,
+            errors=errors,
             lane=getattr(app, "lane", None),  # an app that is only an app has none
             **hooks,
         ),

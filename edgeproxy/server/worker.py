@@ -27,6 +27,7 @@ from edgeproxy.console.bookview import view
 from edgeproxy.core.model import Problem, RuleBook, Severity
 from edgeproxy.core.paths import compile_paths
 from edgeproxy.core.rulefile import Parsed
+from edgeproxy.errors import ErrorPages
 from edgeproxy.rulebook import Contents, judge
 from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server import control, handover
@@ -160,13 +161,10 @@ class Worker:
     def _listen(self, parts: Parts, settings: Settings, pem: str) -> Listener:
         books, journal = self._books, parts.journal
 
-        def language() -> str:
-            return "en" if books.book is None else books.book.shop.language
-
         guard = Guard(
             settings.limits,
             trusts=Sanitiser.of(settings).trusts,
-            language=language,
+            errors=lambda: ErrorPages.of(books.book),
             on_refusal=journal.refused,
             on_fault=journal.fault,
             lane=parts.proxy.lane,
