@@ -146,6 +146,7 @@ class EdgeProxy:
             settings.cookie,
             self._verified,
             country_header=settings.country_header,
+            loop=settings.via,
         )
         return FastLane(
             judge,
