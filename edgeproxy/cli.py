@@ -34,7 +34,9 @@ def _visitor_arguments(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--segment", action="append", default=[], metavar="NAME", help="a segment; may be repeated")
     who.add_argument("--persona", metavar="NAME", help="a sample visitor of personas.toml")
     who.add_argument("--id", metavar="TEXT", help="an opaque id, for rules with a share")
-    who.add_argument("--cookie", metavar="VALUE", help="a real edge_visitor value, verified with EDGEPROXY_KEYS")
+    who.add_argument(
+        "--cookie", metavar="VALUE", help="a real edge_visitor value, or edge_state=VALUE, verified with EDGEPROXY_KEYS"
+    )
     when = parser.add_argument_group("the request")
     when.add_argument("--at", metavar="MOMENT", help="decide for this moment: 2026-12-24 or 2026-12-24T10:00")
     when.add_argument(
@@ -107,7 +109,9 @@ def build_parser() -> argparse.ArgumentParser:
     cookie.add_argument("--stage", help="the visitor's stage")
     cookie.add_argument("--segment", action="append", default=[], metavar="NAME", help="a segment; may be repeated")
     cookie.add_argument("--id", metavar="TEXT", help="an opaque id, for rules with a share")
-    cookie.add_argument("--read", metavar="VALUE", help="explain this value instead of making one")
+    cookie.add_argument(
+        "--read", metavar="VALUE", help="explain this value instead of making one; edge_state=VALUE too"
+    )
 
     preview = verbs.add_parser(
         "preview",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 
 from edgeproxy.commands.keys import run_cookie, run_cookie_read, run_key, run_preview_link
+from edgeproxy.core import state
 from edgeproxy.core.flags import PreviewFlags
+from edgeproxy.core.memory import begun
 from edgeproxy.core.model import NOBODY, Source, Visitor
 from edgeproxy.core.preview import Active, Exchange, apply
 from edgeproxy.core.signing import Keys
@@ -81,6 +84,17 @@ def test_a_cookie_that_is_not_believed_says_why_and_is_1() -> None:
     assert out.startswith("disbelieved  expired: signed 500 days ago, believed for 400 days\n")
     assert told(run_cookie_read, "\udcff\ud800 nonsense")[0] == 1
     assert told(run_cookie_read, value, keys="short")[0] == 2
+
+
+def test_a_state_cookie_is_read_too() -> None:
+    value = state.sign(replace(begun(NOW - 86400 * 3, "q7Hk2m"), visits=2), Keys.parse(KEYS), NOW).value
+    code, out, err = told(run_cookie_read, f"edge_state={value}")
+    assert (code, err) == (0, "")
+    assert out.startswith("believed\nremembers    2 visits\n             first here 3 days ago\n")
+    assert "id           q7Hk2m\n" in out
+    code, out, _ = told(run_cookie_read, f"edge_state={value}x")
+    assert code == 1
+    assert out.startswith("disbelieved  forged: its signature")
 
 
 def test_a_preview_link_leads_to_the_preview() -> None:

@@ -13,10 +13,11 @@ from typing import TextIO
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from edgeproxy.core import durations, schedule
+from edgeproxy.core import durations, schedule, state
 from edgeproxy.core.flags import PreviewFlags, read_flags
 from edgeproxy.core.model import Source
 from edgeproxy.core.signing import BadKey, Keys
+from edgeproxy.core.state import StateSettings
 from edgeproxy.core.tokens import Token, link
 from edgeproxy.core.visitor import CookieSettings, NotSignable, explain_value, read_value, sign
 
@@ -56,12 +57,20 @@ def run_cookie_read(
     err: TextIO,
     settings: CookieSettings | None = None,
 ) -> int:
-    """Explain one value (``edge_visitor=`` before it is allowed): each of its parts, or why it is disbelieved."""
+    """Explain one value (``edge_visitor=`` before it is allowed): each of its parts, or why it is disbelieved.
+
+    ``edge_state=`` before it says that it is one of edgeproxy's own.
+    """
     settings = settings or CookieSettings()
     try:
         parsed = Keys.parse(keys)
     except BadKey as problem:
         return _usage(err, "cookie", str(problem))
+    if value.strip().startswith(f"{StateSettings().name}="):
+        remembered = value.strip().partition("=")[2].encode("utf-8", "replace")
+        lines = state.explain_value(remembered, parsed, now)
+        print(*lines, sep="\n", file=out)
+        return 0 if lines[0].startswith("believed") else 1
     bare = value.strip().removeprefix(f"{settings.name}=").encode("utf-8", "replace")
     for line in explain_value(bare, parsed, now, settings):
         print(line, file=out)

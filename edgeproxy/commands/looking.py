@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
+from edgeproxy.core import state
+from edgeproxy.core.lifecycle import arriving
 from edgeproxy.core.model import NOBODY, PageRequest, Persona, Problem, RawHeaders, RuleBook, Source, Visitor
 from edgeproxy.core.schedule import parse_moment
 from edgeproxy.core.signing import BadKey, Keys
@@ -69,6 +71,11 @@ def visitor_of(arguments: argparse.Namespace, book: RuleBook, environ: Mapping[s
             keys = Keys.parse(keys_text(environ))
         except BadKey as error:
             raise Usage(f"--cookie is verified with EDGEPROXY_KEYS: {error}") from None
+        if arguments.cookie.startswith("edge_state="):
+            memory = state.read([arguments.cookie.encode("utf-8", "replace")], keys, now)
+            if memory.memory is None:
+                raise Usage(f"this edge_state is not believed: {memory.words}")
+            return replace(NOBODY, memory=arriving(memory.memory, now))
         return read_value(arguments.cookie.removeprefix("edge_visitor=").encode("utf-8", "replace"), keys, now)
     if arguments.persona:
         return _persona(arguments.persona, book).visitor

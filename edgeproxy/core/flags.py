@@ -153,7 +153,7 @@ def resolve(flags: PreviewFlags, book: RuleBook, visitor: Visitor) -> Resolved:
             named = "segment " + both(segments) if len(segments) == 1 else "segments " + both(segments)
             said.append(named if segments else "no segments")
     if changed:
-        seen = Visitor(stage, segments, base.id, Source.PREVIEW)
+        seen = replace(base, stage=stage, segments=segments, source=Source.PREVIEW, problems=())
     forced = None
     names = [experience.name for experience in book.experiences]
     if flags.experience is not None:

@@ -28,6 +28,7 @@ from edgeproxy.core.memory import (
     begun,
     day_of,
     minute_of,
+    moored,
 )
 from edgeproxy.core.model import Facts, PageRequest, RuleBook, Source, Visitor
 
@@ -56,18 +57,18 @@ def staged(book: RuleBook, visitor: Visitor, at: float) -> Visitor:
 
     The shop's own word wins.  The very same object when nothing is added.
     """
-    memory = visitor.memory
-    if memory is None or not memory.visits or visitor.source is Source.DISBELIEVED:
+    if visitor.memory is None or not visitor.memory.visits or visitor.source is Source.DISBELIEVED:
         return visitor
+    memory = moored(visitor.memory, at)
     ident = visitor.id if visitor.id is not None else memory.id or None
     stage, source = visitor.stage, visitor.source
     if stage is None and book.lifecycle is not None:
         stage = stage_of(memory, book, at)
         if source is Source.NOBODY and stage is not None:
             source = Source.MEMORY
-    if stage == visitor.stage and ident == visitor.id:
+    if stage == visitor.stage and ident == visitor.id and memory is visitor.memory:
         return visitor
-    return replace(visitor, stage=stage, id=ident, source=source)
+    return replace(visitor, stage=stage, id=ident, source=source, memory=memory)
 
 
 # --------------------------------------------------------------------------- how it grows

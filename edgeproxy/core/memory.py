@@ -46,7 +46,7 @@ class Memory:
 
     id: str = ""  # opaque, made by chance: keeps shares stable
     first_day: int = 0
-    active: int = 0  # minute of the last activity, renewed at most every quarter of an hour
+    active: int = 0  # minute of the last activity, renewed at most every quarter of an hour; 0: a sample (``moored``)
     visits: int = 0  # this one included
     away: int | None = None  # whole days between the visit before and this one; None: this is the first
     page_views: int = 0  # up to the largest number that a rule names
@@ -112,6 +112,23 @@ class Memory:
 def begun(at: float, ident: str = "") -> Memory:
     """The memory of somebody who is here for the first time at ``at`` (seconds): this visit, and nothing else."""
     return Memory(id=ident, first_day=day_of(at), active=minute_of(at), visits=1)
+
+
+def moored(memory: Memory, at: float) -> Memory:
+    """A sample's memory (a persona's) as it is at ``at``: its moments are told from when it is looked at, 0 is now.
+
+    A real visitor's, whose last activity is a moment of its own, stays the very same object.
+    """
+    if memory.active or not memory.visits:
+        return memory
+    minute, day = minute_of(at), day_of(at)
+    return replace(
+        memory,
+        first_day=memory.first_day + day,
+        active=minute,
+        events=tuple((name, one + minute) for name, one in memory.events),
+        bought=tuple((code, one + day) for code, one in memory.bought),
+    )
 
 
 def minute_of(at: float) -> int:

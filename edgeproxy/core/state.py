@@ -30,6 +30,7 @@ from edgeproxy.core.memory import (
     Memory,
     Preference,
 )
+from edgeproxy.core.remembered import phrases
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.timestamped import (
     LONGEST_VALUE,
@@ -280,3 +281,17 @@ def _packed(memory: Memory) -> dict[str, object]:
     }
     kept = {name: one for name, one in said.items() if one or (one == 0 and name in {"w", "m"} and one is not None)}
     return {"v": VERSION, **kept}
+
+
+def explain_value(value: bytes, keys: Keys, now: float, settings: StateSettings = StateSettings()) -> tuple[str, ...]:
+    """One value in lines of text: believed or exactly why not, then what it remembers."""
+    found = read([settings.name.encode() + b"=" + value], keys, now, settings)
+    if found.memory is None:
+        why = found.disbelief.value if found.disbelief is not None else "no cookie"
+        return (f"disbelieved  {why}: {found.words}",)
+    lines = ["believed" if found.fresh else "believed, and to be signed anew: by an older key, or of an older version"]
+    said = phrases(found.memory, now) or ("nothing",)
+    lines += [f"{'remembers' if not place else '':<12} {one}" for place, one in enumerate(said)]
+    lines.append(f"{'id':<12} {found.memory.id or '(none)'}")
+    lines.append(f"{'size':<12} {len(value):,} of {LONGEST_VALUE:,} bytes")
+    return tuple(lines)

@@ -169,13 +169,7 @@ class Worker:
             on_fault=journal.fault,
             lane=parts.proxy.lane,
         )
-        listener = Listener.of(
-            parts.proxy,
-            guard,
-            *self._socks,
-            tls=context_of(pem) if pem else None,
-            announced=settings.proxy_protocol == "on",
-        )
+        listener = Listener.of(parts.proxy, guard, *self._socks, tls=context_of(pem) if pem else None)
         gauges(journal, listener)
         return listener
 

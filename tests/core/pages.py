@@ -21,7 +21,6 @@ class Placement:
     edit: Edit
     outcome: Placed
     why: str
-    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,9 @@ class Placing:
 
 
 @dataclass(frozen=True)
-class Element:
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
 class SlotPlace:
     count: int
     trouble: str = ""
-    elements: Sequence[Element] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from re import compile as pattern
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
+from edgeproxy.core import durations
 from edgeproxy.core.conditions import shapes
 from edgeproxy.core.paths import PathSet, PatternError, compile_paths
 from edgeproxy.core.rules.sheet import Spot
@@ -157,6 +158,31 @@ def word(name: str, help: str, words: Sequence[str]) -> Field[str]:  # noqa: A00
         return None
 
     return Field(name, help, {"enum": list(words)}, read)
+
+
+def number(name: str, help: str, least: int, most: int) -> Field[int]:  # noqa: A002
+    """A whole number."""
+
+    def read(value: object, spot: Spot) -> int | None:
+        if type(value) is int and least <= value <= most:  # True is no number
+            return value
+        spot.tell(f"{name} wants a whole number from {least} to {most}")
+        return None
+
+    return Field(name, help, {"type": "integer", "minimum": least, "maximum": most}, read)
+
+
+def ago(name: str, help: str) -> Field[float]:  # noqa: A002
+    """How long ago, in words ("10 days"): seconds."""
+
+    def read(value: object, spot: Spot) -> float | None:
+        try:
+            return durations.parse(value if isinstance(value, str) else "")
+        except durations.NotADuration:
+            spot.tell(f"{name} wants how long ago it was", '"10 days", "2 hours"')
+            return None
+
+    return Field(name, help, {"type": "string", "pattern": r"^\s*\d{1,6} ?[A-Za-z]+\s*$"}, read)
 
 
 def strings(name: str, help: str, *, required: bool = False) -> Field[tuple[str, ...]]:  # noqa: A002

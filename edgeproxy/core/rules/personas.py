@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from edgeproxy.core import durations
 from edgeproxy.core.conditions import Labels, shapes
+from edgeproxy.core.memory import MOST, ORDER, Memory, Preference
 from edgeproxy.core.model import NOBODY, Persona, Source, Visitor
-from edgeproxy.core.rules.fields import Field, Row, flag, rows, strings, text
+from edgeproxy.core.rules.fields import Field, Row, ago, flag, number, rows, strings, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
 
 FILE = "personas.toml"
@@ -18,7 +21,37 @@ SEGMENT = strings("segment", "the same as segments, for one")
 ID = text("id", "the cookie's id: an experience with a share needs one", filled=True)
 COOKIE = flag("cookie", "false: somebody without any cookie")
 
-VISITOR_FIELDS: tuple[Field[object], ...] = (STAGE, SEGMENTS, SEGMENT, ID, COOKIE)
+VISITS = number("visits", "what is remembered: how many visits, this one included", 1, MOST)
+PAGE_VIEWS = number("page_views", "what is remembered: how many pages were looked at before", 0, MOST)
+FIRST_VISIT = ago("first_visit", 'what is remembered: how long ago the first visit was, "60 days"')
+LAST_VISIT = ago("last_visit", "what is remembered: how long ago the visit before this one was")
+ORDERS = number("orders", "what is remembered: how many orders", 0, MOST)
+LAST_ORDER = ago("last_order", "what is remembered: how long ago the last order was; left out: just now")
+BOUGHT: Field[tuple[str, ...]] = Field(
+    "bought",
+    "what is remembered: categories of the last order",
+    shapes.ONE_OR_MORE,
+    lambda value, spot: shapes.codes(value, spot, None, "category"),
+)
+SIGNED_IN = flag("signed_in", "what is remembered: whether they are signed in")
+PREFERS = word("prefers", "what they chose on their own page", [one.value for one in Preference])
+CSAT = number("csat", "what is remembered: their last satisfaction score", 1, 5)
+NPS = number("nps", "what is remembered: their last recommendation score", 0, 10)
+
+MEMORY_FIELDS: tuple[Field[object], ...] = (
+    VISITS,
+    PAGE_VIEWS,
+    FIRST_VISIT,
+    LAST_VISIT,
+    ORDERS,
+    LAST_ORDER,
+    BOUGHT,
+    SIGNED_IN,
+    PREFERS,
+    CSAT,
+    NPS,
+)
+VISITOR_FIELDS: tuple[Field[object], ...] = (STAGE, SEGMENTS, SEGMENT, ID, COOKIE, *MEMORY_FIELDS)
 FIELDS: tuple[Field[object], ...] = (SAYS, *VISITOR_FIELDS)
 
 
@@ -51,12 +84,53 @@ def _visitor(row: Row, labels: Labels) -> Visitor | None:
     if SEGMENT.name in row.table and SEGMENTS.name in row.table:
         row.at(SEGMENT).tell_key("segment and segments say the same", "keep segments")
         row.wrong()
+    memory = _memory(row, labels)
     if row.get(COOKIE) is False:
-        held = next((field for field in VISITOR_FIELDS if field is not COOKIE and field.name in row.table), None)
+        held = next((field for field in _IN_COOKIE if field.name in row.table), None)
         if held is not None:
             row.at(held).tell_key(f"{held.name} stands in a cookie, and cookie is false", "leave one of them out")
             row.wrong()
-        return NOBODY if row.good else None
+        return (NOBODY if memory is None else replace(NOBODY, memory=memory)) if row.good else None
     if not row.good:
         return None
-    return Visitor(stage, row.get(SEGMENTS) or row.get(SEGMENT) or (), row.get(ID), Source.PREVIEW)
+    segments = row.get(SEGMENTS) or row.get(SEGMENT) or ()
+    return Visitor(stage, segments, row.get(ID), Source.PREVIEW, memory=memory)
+
+
+_IN_COOKIE: tuple[Field[object], ...] = (STAGE, SEGMENTS, SEGMENT, ID)
+
+
+def _memory(row: Row, labels: Labels) -> Memory | None:
+    """What is remembered of a sample, told from now on (``memory.moored``); None where the table says nothing of it."""
+    if not any(field.name in row.table for field in MEMORY_FIELDS):
+        return None
+    bought = row.get(BOUGHT) or ()
+    if bought and shapes.codes(row.table[BOUGHT.name], row.at(BOUGHT), labels.categories, "category") is None:
+        row.wrong()
+    ordered = row.get(LAST_ORDER)
+    orders = row.get(ORDERS)
+    if orders == 0 and (ordered is not None or bought):
+        row.at(ORDERS).tell("orders = 0 beside an order", "leave orders out, or say how many")
+        row.wrong()
+    if orders is None:
+        orders = int(ordered is not None or bool(bought))
+    away, first = row.get(LAST_VISIT), row.get(FIRST_VISIT)
+    visits = row.get(VISITS) or (1 if away is None and first is None else 2)
+    if visits == 1 and away is not None:
+        row.at(LAST_VISIT).tell("a first visit has none before it", "visits = 2, or more")
+        row.wrong()
+    days = [int(one // durations.DAY) for one in (first or 0.0, away or 0.0, ordered or 0.0)]
+    prefers = row.get(PREFERS)
+    return Memory(
+        first_day=-max(days),
+        visits=visits,
+        away=None if visits == 1 else days[1] if away is not None else 1,
+        page_views=row.get(PAGE_VIEWS) or 0,
+        orders=orders,
+        signed_in=bool(row.get(SIGNED_IN)),
+        events=((ORDER, -int((ordered or 0.0) // durations.MINUTE)),) if orders else (),
+        bought=tuple((code, -days[2]) for code in bought),
+        prefers=None if prefers is None else Preference(prefers),
+        csat=row.get(CSAT),
+        nps=row.get(NPS),
+    )
