@@ -22,6 +22,7 @@ import httpx
 from starlette.applications import Starlette
 
 from edgeproxy.assembly import Assembly
+from edgeproxy.blame import Blame
 from edgeproxy.console.admin import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.drafts import Drafts
@@ -31,6 +32,7 @@ from edgeproxy.pages import PageCache
 from edgeproxy.pages.cache import Keeping
 from edgeproxy.pages.counts import Counts
 from edgeproxy.plans import Plans
+from edgeproxy.previewing import Shelf
 from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.proxy import Books, EdgeProxy
 from edgeproxy.remember import Remembering
@@ -140,7 +142,11 @@ def build_app(
     why = WhyPage(books, remembering, settings.cookie)
     proxy = EdgeProxy(
         settings,
-        drafts=None if settings.drafts is None else Drafts(settings.drafts, settings.rules),
+        shelf=Shelf(
+            settings.rules,
+            None if settings.drafts is None else Drafts(settings.drafts, settings.rules),
+            Blame(),
+        ),
         books=books,
         transport=transport,
         clock=clock,

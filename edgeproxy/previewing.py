@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from edgeproxy import respond
 from edgeproxy.answer import Page
+from edgeproxy.blame import Blame
 from edgeproxy.console.bar import Outlined, Way, absolute, address, bar
 from edgeproxy.console.draft_page import draft_page
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
@@ -25,11 +28,11 @@ from edgeproxy.core import policy
 from edgeproxy.core.asking import LEAVE_PATH
 from edgeproxy.core.decide import decide
 from edgeproxy.core.explain import explain
-from edgeproxy.core.explanation import Explanation, as_json
+from edgeproxy.core.explanation import Explanation, Written, as_json
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, Problem, RuleBook, Severity
 from edgeproxy.core.policy import is_document
 from edgeproxy.core.preview import Active
-from edgeproxy.drafts import NO_DRAFTS, Drafts
+from edgeproxy.drafts import NO_DRAFTS, Drafts, Source
 from edgeproxy.html import charset
 from edgeproxy.html.foot import Foot, foot
 from edgeproxy.html.model import Charset, Placement, Unplannable
@@ -160,21 +163,33 @@ def _policies(lines: NewLines) -> str | None:
 # --------------------------------------------------------------------------- drafts and live rules
 
 
-async def by_its_rules(intent: Intent, drafts: Drafts | None, live: tuple[Problem, ...]) -> Intent | Page:
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where rules are, other than in the live book."""
+
+    rules: Path  # the folder of the live ones
+    drafts: Drafts | None
+    blame: Blame
+
+
+async def by_its_rules(intent: Intent, shelf: Shelf, live: tuple[Problem, ...]) -> Intent | Page:
     """A preview's intent by the rules that it is for: a draft's, or the live ones, with what is wrong with these.
 
-    Where the draft has mistakes or is none, a page that says so, for who goes to a page; forms go their way.
+    An explanation is told who wrote the rules.  Where the draft has mistakes or is none, a page that says so, for who
+    goes to a page; forms go their way.
     """
     active = intent.active
     assert active is not None
     if active.draft is None:
         mistakes = tuple(problem for problem in live if problem.severity is Severity.MISTAKE)
-        return replace(intent, mistakes=mistakes)
+        source = None if mistakes else Source(shelf.rules)  # the lines on disk are others than those that are live
+        return replace(intent, mistakes=mistakes, written=await _written(intent, shelf, source))
     if not is_document(intent.request):
         return intent
-    draft = NO_DRAFTS if drafts is None else await drafts.get(active.draft)
+    draft = NO_DRAFTS if shelf.drafts is None else await shelf.drafts.get(active.draft)
     if draft.book is not None:
-        return replace(shown_by(active.under(draft.book), draft.book), draft=draft)
+        intent = replace(shown_by(active.under(draft.book), draft.book), draft=draft)
+        return replace(intent, written=await _written(intent, shelf, draft.source))
     if intent.request.method not in {"GET", "HEAD"}:
         return intent
     lines = [
@@ -185,6 +200,12 @@ async def by_its_rules(intent: Intent, drafts: Drafts | None, live: tuple[Proble
     back = address(active)
     page = draft_page(draft, leave=absolute(active, LEAVE_PATH), back=back, may_know=active.may_change)
     return Page(422, lines, page)
+
+
+async def _written(intent: Intent, shelf: Shelf, source: Source | None) -> Mapping[str, Written] | None:
+    if source is None or intent.book is None or intent.active is None or not intent.active.explain:
+        return None
+    return await shelf.blame.of(source.folder, intent.book, source.commit, source.prefix)
 
 
 def shown_by(active: Active, book: RuleBook) -> Intent:
@@ -288,6 +309,7 @@ def _told(
         plan=plan,
         lane=lane,
         notes=notes,
+        written=intent.written,
     )
 
 

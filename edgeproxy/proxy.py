@@ -27,6 +27,7 @@ import httpx
 
 from edgeproxy import respond
 from edgeproxy.answer import BODILESS, Answer, Page, Receive, RequestBody, Send, TooLong, VisitorLeft
+from edgeproxy.blame import Blame
 from edgeproxy.core import courtesy, policy, preview, query
 from edgeproxy.core import visitor as visitors
 from edgeproxy.core.decide import decide
@@ -34,14 +35,13 @@ from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBo
 from edgeproxy.core.policy import is_navigation
 from edgeproxy.core.recollect import recalled
 from edgeproxy.core.visitor import Keys, VerifiedCookies
-from edgeproxy.drafts import Drafts
 from edgeproxy.early import Early, EarlyFlush
 from edgeproxy.errors import CutShort, ErrorPages
 from edgeproxy.journal import Journal
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Asked, Pages, own
 from edgeproxy.pages import PageCache
-from edgeproxy.previewing import barred, by_its_rules, instead, shown_by, takes_bar
+from edgeproxy.previewing import Shelf, barred, by_its_rules, instead, shown_by, takes_bar
 from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.relay import Relay, disbelief
 from edgeproxy.remember import Remembering, told_events
@@ -100,10 +100,10 @@ class EdgeProxy:
         remembering: Remembering,
         cache: PageCache | None = None,
         pages: Pages = PREVIEW_PAGES,
-        drafts: Drafts | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._pages = pages
-        self._drafts = drafts
+        self._shelf = shelf or Shelf(settings.rules, None, Blame())
         self._settings = settings
         self._books = books
         self._transport = transport
@@ -146,6 +146,7 @@ class EdgeProxy:
             settings.cookie,
             self._verified,
             country_header=settings.country_header,
+            loop=settings.via,
         )
         return FastLane(
             judge,
@@ -264,7 +265,7 @@ class EdgeProxy:
         try:
             intent = self._intend(request, checked.head)
             if intent.active is not None:
-                looked = await by_its_rules(intent, self._drafts, getattr(self._books, "problems", ()))
+                looked = await by_its_rules(intent, self._shelf, getattr(self._books, "problems", ()))
                 intent, told = (intent, looked) if isinstance(looked, Page) else (looked, None)
             if checked.head.upgrade and self._settings.upgrade == "relay":
                 intent = replace(intent, lane=replace(intent.lane, kind=LaneKind.PASS, why=_UPGRADE))

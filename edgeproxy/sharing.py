@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -116,7 +117,7 @@ class Sharing:
             await self._fill(outcome, intent, trail, answer)
             return True
         trail.cache = outcome.how
-        if outcome.how in {"miss", "confirmed"}:
+        if outcome.how in _FIRST_HAND:
             trail.shop_seconds += perf_counter() - began
         await self._found(outcome, lines, intent, trail, answer)
         return True
@@ -136,6 +137,8 @@ class Sharing:
         if lane.kind is LaneKind.PRIVATE or (lane.personal and kept.status == 200 and is_html(lines)):
             if lane.kind is LaneKind.PRIVATE:
                 lane = Lane(LaneKind.SHARED, lane.why, lane.personal)
+            else:
+                intent = _unedited(intent)
             trail.lane = lane
             page = await self._rewriter.shared(kept, intent, trail)
             leaving = self._remembered(page.lines, kept.status, intent, trail, html=True)
@@ -147,7 +150,8 @@ class Sharing:
         trail.lane = lane
         leaving = self._rewriter.untouched(lines, intent, lane, trail)
         age = self._cache.age(kept)
-        leaving = [*(line for line in leaving if line[0] != b"age"), (b"age", b"%d" % age)]
+        if age or found.how not in _FIRST_HAND:  # RFC 9111, 5.1: Age says that the shop did not answer just now
+            leaving = [*(line for line in leaving if line[0] != b"age"), (b"age", b"%d" % age)]
         leaving = self._remembered(leaving, kept.status, intent, trail)
         if kept.status == 200 and not_modified(asked, kept.lines, trail.at):
             await answer.whole(304, self._signed(without_body(leaving), trail), b"")
@@ -216,4 +220,13 @@ class Sharing:
         return (head.host, *(urlsplit(one).netloc for one in self._settings.origins))
 
 
+def _unedited(intent: Intent) -> Intent:
+    """The same visitor where the lane says that nothing is edited: a script's fetch, a part of the page."""
+    decision = intent.decision
+    return (
+        intent if decision is None or not decision.fitting else replace(intent, decision=replace(decision, fitting=()))
+    )
+
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FIRST_HAND = frozenset({"miss", "confirmed"})

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from edgeproxy.core.explanation import Written
 from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
 from edgeproxy.core.preview import Active, Exchange
 from edgeproxy.core.recollect import Recollection
@@ -39,6 +40,7 @@ class Intent:
     preview: Active | Exchange | None = None
     mistakes: tuple[Problem, ...] = ()  # of the rules on disk, for who previews: the last good ones are shown
     draft: Draft | None = None  # whose rules a preview is by; None: the live ones
+    written: Mapping[str, Written] | None = None  # by "file:line", for an explanation
     known: Recollection | None = None  # what the visitor brought, to be remembered by
 
     @property

@@ -85,6 +85,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A git repository whose rules are live from main, with other branches; ``tests.repository`` tells which."""
+    from tests.repository import repository_in
+
+    return repository_in(tmp_path)
+
+
+@pytest.fixture
 def anyio_backend() -> str:
     """Tests marked ``anyio`` run on asyncio, as the proxy does."""
     return "asyncio"

@@ -11,6 +11,7 @@ from typing import Final, TextIO
 from urllib.parse import urljoin, urlsplit
 
 from edgeproxy import recordings
+from edgeproxy.blame import Blame
 from edgeproxy.commands.looking import Page, Usage, book_of, clock, fetch, page_of, request_of, visitor_of
 from edgeproxy.core import policy, ruletest
 from edgeproxy.core.decide import decide
@@ -61,6 +62,7 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
         plan=plan,
         lane=lane,
         notes=notes,
+        written=Blame().written(Path(arguments.rules), book),
     )
     if arguments.json:
         jsons.dump(as_json(told), out, indent=2, ensure_ascii=False)

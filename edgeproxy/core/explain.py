@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from edgeproxy.core import policy, schedule
 from edgeproxy.core.conditions.request import device_of, language_of
@@ -23,6 +23,7 @@ from edgeproxy.core.explanation import (
     ExplainedSlot,
     ExplainedVisitor,
     Explanation,
+    Written,
     as_json,
     as_text,
 )
@@ -32,6 +33,10 @@ from edgeproxy.core.remembered import phrases
 from edgeproxy.core.words import both
 
 __all__ = ["NOBODYS", "Explanation", "PlacingSeen", "PlanSeen", "as_json", "as_text", "explain", "taker"]
+
+
+MOST_RANGES: Final = 20
+"""Elements of a slot whose bytes are told."""
 
 
 class PlacementSeen(Protocol):
@@ -47,6 +52,9 @@ class PlacementSeen(Protocol):
 
     @property
     def why(self) -> str: ...
+    @property
+    def content(self) -> str:
+        """The fragment that was chosen, if the edit has one."""
 
 
 class PlacingSeen(Protocol):
@@ -60,6 +68,15 @@ class PlacingSeen(Protocol):
     def outcomes(self) -> Mapping[str, tuple[Outcome, str]]: ...
 
 
+class ElementSeen(Protocol):
+    """Where one matched element stands in the page's bytes (``html.model.Element``)."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
 class SlotSeen(Protocol):
     """What a slot's selector found (``html.model.SlotPlace``)."""
 
@@ -67,6 +84,8 @@ class SlotSeen(Protocol):
     def count(self) -> int: ...
     @property
     def trouble(self) -> str: ...
+    @property
+    def elements(self) -> Sequence[ElementSeen]: ...
 
 
 class PlanSeen(Protocol):
@@ -89,12 +108,15 @@ def explain(
     plan: PlanSeen | None = None,
     lane: Lane | None = None,
     notes: Sequence[str] = (),
+    written: Mapping[str, Written] | None = None,
 ) -> Explanation:
     """Decide once more, asked for the reasons, and join what placing on the page came to.
 
     Without ``placing`` experiences end in "fits" and slots tell who would have them.  ``lane`` is the one that was
-    taken, when the caller knows it better than ``policy.lane`` does before the shop answered.
+    taken, when the caller knows it better than ``policy.lane`` does before the shop answered; ``written`` says who
+    wrote a line of the rules, by its ``file:line``.
     """
+    written = {} if written is None else written
     decision = decide(book, visitor, request, forced=forced, without=without, reasons=True)
     seen = decision.visitor
     taken = policy.lane(book, request, decision) if lane is None else lane
@@ -114,9 +136,9 @@ def explain(
         lane=taken.kind.value,
         lane_why=taken.why,
         personal=taken.personal,
-        experiences=tuple(_experience(step, placing) for step in decision.steps),
-        slots=_slots(book, request.path, decision.fitting, placing, plan),
-        styles=_edits(placing, None),
+        experiences=tuple(_experience(step, placing, written) for step in decision.steps),
+        slots=_slots(book, request.path, decision.fitting, placing, plan, written),
+        styles=_edits(placing, None, written),
         notes=tuple(said),
         book_version=decision.book_version,
     )
@@ -132,7 +154,7 @@ def _facts(request: PageRequest) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in found if value)
 
 
-def _experience(step: Step, placing: PlacingSeen | None) -> ExplainedExperience:
+def _experience(step: Step, placing: PlacingSeen | None, written: Mapping[str, Written]) -> ExplainedExperience:
     experience, outcome, why = step.experience, step.outcome, step.why
     placed = placing.outcomes.get(experience.name) if placing is not None else None
     if placed is not None and outcome is Outcome.FITS:
@@ -140,14 +162,23 @@ def _experience(step: Step, placing: PlacingSeen | None) -> ExplainedExperience:
     elif placed is not None and outcome is Outcome.PREVIEW:
         words = "; ".join(one for one in (placed[0].value, placed[1]) if one)
         why = f"{why}; {words}"
-    return ExplainedExperience(experience.name, outcome.value, why, experience.where.short, experience.says)
+    where = experience.where.short
+    return ExplainedExperience(experience.name, outcome.value, why, where, experience.says, written.get(where))
 
 
-def _edits(placing: PlacingSeen | None, slot: str | None) -> tuple[ExplainedEdit, ...]:
+def _edits(placing: PlacingSeen | None, slot: str | None, written: Mapping[str, Written]) -> tuple[ExplainedEdit, ...]:
     if placing is None:
         return ()
     return tuple(
-        ExplainedEdit(one.experience.name, one.edit.action.verb, str(one.outcome.value), one.why, one.edit.where.short)
+        ExplainedEdit(
+            one.experience.name,
+            one.edit.action.verb,
+            str(one.outcome.value),
+            one.why,
+            one.edit.where.short,
+            one.content,
+            written.get(one.edit.where.short),
+        )
         for one in placing.placements
         if one.edit.slot == slot
     )
@@ -159,6 +190,7 @@ def _slots(
     fitting: tuple[Experience, ...],
     placing: PlacingSeen | None,
     plan: PlanSeen | None,
+    written: Mapping[str, Written],
 ) -> tuple[ExplainedSlot, ...]:
     if on_path(book, path).never:
         return ()
@@ -167,11 +199,15 @@ def _slots(
         if slot.on is not None and not slot.on.match(path):
             continue
         found = None if plan is None else plan.slots.get(slot.name)
-        edits = _edits(placing, slot.name)
+        edits = _edits(placing, slot.name, written)
         winner = placing.winners.get(slot.name) if placing is not None else taker(slot.name, fitting)
         why = _why_slot(book, slot, found, winner, edits, fitting, looked=placing is not None)
         matches = None if found is None else found.count
-        explained.append(ExplainedSlot(slot.name, slot.find, slot.where.short, matches, winner, why, edits))
+        where = slot.where.short
+        ranges = () if found is None else tuple((one.start, one.end) for one in found.elements[:MOST_RANGES])
+        explained.append(
+            ExplainedSlot(slot.name, slot.find, where, matches, winner, why, edits, ranges, written.get(where))
+        )
     return tuple(explained)
 
 
@@ -197,12 +233,12 @@ def _why_slot(
     if not slot.enabled:
         return "off: enabled = false"
     if winner is not None and looked:
-        return both(edit.verb for edit in edits if edit.experience == winner and edit.outcome == "placed")
+        return both(edit.does for edit in edits if edit.experience == winner and edit.outcome == "placed")
     if winner is not None:
         return "would have it; no page was looked at"
     if found is not None and found.trouble:
         return found.trouble
-    placed = [f"{edit.verb} of {edit.experience}" for edit in edits if edit.outcome == "placed"]
+    placed = [f"{edit.does} of {edit.experience}" for edit in edits if edit.outcome == "placed"]
     if placed:
         return f"nobody takes it; beside it: {both(placed)}"
     if edits:

@@ -37,12 +37,26 @@ class ExplainedVisitor:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Who wrote a line of the rules, as git knows it; an empty ``commit``: it is not committed yet."""
+
+    commit: str
+    date: str  # 2026-11-20
+    author: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.commit}, {self.date}, {self.author}" if self.commit else "not committed yet"
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainedExperience:
     name: str
     outcome: str  # the value of an Outcome
     why: str
     where: str  # file:line
     says: str
+    written: Written | None = None  # None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,13 @@ class ExplainedEdit:
     outcome: str  # "placed", "shadowed", "refused"
     why: str
     where: str
+    content: str = ""  # the fragment that was chosen
+    written: Written | None = None
+
+    @property
+    def does(self) -> str:
+        """The verb, and the fragment it has: ``inner first-steps.html``."""
+        return f"{self.verb} {self.content}" if self.content else self.verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +84,17 @@ class ExplainedSlot:
     winner: str | None  # the experience that has it
     why: str  # who has it and how, or why nobody has
     edits: tuple[ExplainedEdit, ...]  # everything that fitting experiences wanted of it
+    ranges: tuple[tuple[int, int], ...] = ()  # bytes of the shop's page where the first matched elements stand
+    written: Written | None = None
+
+    @property
+    def found(self) -> str:
+        """``2 matches, bytes 120–300 and 310–340``; "" when no page was looked at."""
+        if self.matches is None:
+            return ""
+        at = both(f"{start:,}–{end:,}" for start, end in self.ranges)
+        more = ", …" if self.ranges and self.matches > len(self.ranges) else ""
+        return count(self.matches, "match", "matches") + (f", bytes {at}{more}" if at else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +139,21 @@ def as_text(explanation: Explanation) -> str:
     lines += _labelled("note", explanation.notes)
 
     lines += ["", "Experiences, in the order in which they are tried"]
-    lines += _rows([_Row(e.outcome in GOOD, e.name, e.outcome, e.where, (e.why,)) for e in explanation.experiences])
+    lines += _rows(
+        [
+            _Row(e.outcome in GOOD, e.name, e.outcome, _place(e.where, e.written), (e.why,))
+            for e in explanation.experiences
+        ]
+    )
     lines += ["", "Slots of this page"]
     lines += _rows([_slot_row(slot) for slot in explanation.slots])
     if explanation.styles:
         lines += ["", "Styles"]
         lines += _rows(
-            [_Row(e.outcome == "placed", e.experience, e.outcome, e.where, (e.why,)) for e in explanation.styles]
+            [
+                _Row(e.outcome == "placed", e.experience, e.outcome, _place(e.where, e.written), (e.why,))
+                for e in explanation.styles
+            ]
         )
     return "\n".join("".join(one if one.isprintable() else "\ufffd" for one in line).rstrip() for line in lines)
 
@@ -132,17 +172,22 @@ class _Row:
     below: tuple[str, ...]
 
 
+def _place(where: str, written: Written | None) -> str:
+    return f"{where}  ({written.words})" if written is not None else where
+
+
 def _slot_row(slot: ExplainedSlot) -> _Row:
-    found = "" if slot.matches is None else f", {count(slot.matches, 'match', 'matches')}"
-    below = [f"{slot.find}{found}", slot.why]
+    below = [slot.find + (f", {slot.found}" if slot.found else ""), slot.why]
     if len(slot.edits) > 1 or any(edit.outcome != "placed" for edit in slot.edits):
         below += [
-            f"  {edit.experience}: {edit.verb}, {edit.outcome}"
+            f"  {edit.experience}: {edit.does}, {edit.outcome}"
             + (f", {edit.why}" if edit.why else "")
-            + f"  {edit.where}"
+            + f"  {_place(edit.where, edit.written)}"
             for edit in slot.edits
         ]
-    return _Row(slot.winner is not None, slot.name, slot.winner or NOBODYS, slot.where, tuple(below))
+    return _Row(
+        slot.winner is not None, slot.name, slot.winner or NOBODYS, _place(slot.where, slot.written), tuple(below)
+    )
 
 
 def _rows(rows: Sequence[_Row], widest: int = 32) -> list[str]:

@@ -19,6 +19,7 @@ class Resolved:
     markup: str = ""
     outline: str = ""
     trouble: str = ""
+    path: str = ""  # of the fragment's file; "" for content that is said in the rule
 
 
 def resolve(content: Fragment | Choice | None, visitor: Visitor, shop: Shop, values: Mapping[str, str]) -> Resolved:
@@ -40,7 +41,8 @@ def resolve(content: Fragment | Choice | None, visitor: Visitor, shop: Shop, val
     absent = fragments.missing(fragment.parts, values)
     if absent:
         return Resolved(trouble=f"{fragment.path} shows {{{{ {absent} }}}}, and this visitor has none")
-    return Resolved(fragments.fill(fragment.parts, values), fragments.outline(fragment.parts))
+    path = fragment.path if fragment.path.endswith(".html") else ""
+    return Resolved(fragments.fill(fragment.parts, values), fragments.outline(fragment.parts), path=path)
 
 
 def _choose(choice: Choice, visitor: Visitor, shop: Shop) -> tuple[Fragment | None, str]:

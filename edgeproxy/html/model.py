@@ -139,6 +139,7 @@ class Placement:
     edit: Edit
     outcome: PlaceOutcome
     why: str  # in words, e.g. 'shadowed by "curated-shelf"'
+    content: str = ""  # the fragment that was chosen: its path; "" for other verbs and for content said in the rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class _Tally:
     stuck: int = 0  # elements whose bytes do not allow it, though their tree does
     trip: DomEdit | None = None  # made on the DOM instead, for the slot's owner allows it
     elsewhere: bool = False  # its slot is not on this page: no success and no failure
+    content: str = ""  # the fragment that was chosen
 
     def failed(self) -> bool:
         return bool(self.shadowed or self.refused or self.partly) and not self.elsewhere
@@ -184,6 +185,7 @@ class _Trial:
             tally.refused.append(found.trouble or f'"{found.slot.find}" matches nothing on this page')
             return []
         content = resolve(edit.content, self.decision.visitor, self.book.shop, self.values)
+        tally.content = content.path
         if content.trouble:
             if action.takes_slot:
                 self.holders.update(identity(element) for element in found.elements)
@@ -322,12 +324,13 @@ class _Trial:
             left = len(tally.refused) + len(tally.shadowed)
             many = f" on {tally.placed} of {tally.placed + left} elements" if left else ""
             why = f"placed{many}" + (f": {'; '.join(missed)}" if missed else "")
-            return Placement(self.experience, edit, PlaceOutcome.PLACED, why)
+            return Placement(self.experience, edit, PlaceOutcome.PLACED, why, tally.content)
         shadows = tally.shadowed + tally.partly
         if shadows:
-            return Placement(self.experience, edit, PlaceOutcome.SHADOWED, "; ".join(dict.fromkeys(shadows)))
+            why = "; ".join(dict.fromkeys(shadows))
+            return Placement(self.experience, edit, PlaceOutcome.SHADOWED, why, tally.content)
         outcome = PlaceOutcome.ELSEWHERE if tally.elsewhere else PlaceOutcome.REFUSED
-        return Placement(self.experience, edit, outcome, "; ".join(dict.fromkeys(tally.refused)))
+        return Placement(self.experience, edit, outcome, "; ".join(dict.fromkeys(tally.refused)), tally.content)
 
     def _nothing_of_it(self) -> list[Placement]:
         """An experience that is whole or nothing came to nothing: the culprits say why, the others name them."""

@@ -61,6 +61,7 @@ class Judge:
         verified: VerifiedCookies,
         *,
         country_header: str | None = None,
+        loop: str = "",
     ) -> None:
         self.keys = keys
         self._sanitiser = sanitiser
@@ -68,6 +69,7 @@ class Judge:
         self._name = cookie.name.encode()
         self._verified = verified
         self._country_header = (country_header or "").encode()
+        self._loop = loop.encode()
 
     def asked(
         self,
@@ -130,6 +132,7 @@ class Judge:
             cookie=self._cookie.name,
             country_header=self._country_header,
             identity=identity,
+            loop=self._loop,
         )
         return None if isinstance(wanted, NotShared) else wanted
 

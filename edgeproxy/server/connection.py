@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from edgeproxy.server.announced import Announced
 from edgeproxy.server.exchange import Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import Refused
@@ -49,6 +50,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         assert guard is not None, "made by factory()"
         self.guard = guard
+        self.announced: Announced | None = None  # whose it is, as a trusted proxy has said
         self.address = ""
         self.trusted = False
         self.written = 0  # bytes given to the transport
@@ -68,6 +70,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.announced is not None:
+            self.client = self.announced.client
+            self.scheme = "https" if self.announced.tls else self.scheme
         self.address = self.client[0] if self.client else ""
         self.trusted = self.guard.trusts(self.address)
         over = self.guard.opened(self)

@@ -36,6 +36,7 @@ from edgeproxy import __version__
 from edgeproxy.errors import ErrorPages
 from edgeproxy.journal import Journal
 from edgeproxy.sanitise import Sanitiser
+from edgeproxy.server.announced import Announcing
 from edgeproxy.server.guard import TICK, EngineMismatch, Guard, check_engine
 from edgeproxy.server.protocol import GuardProtocol, factory
 from edgeproxy.server.tls import Front
@@ -73,19 +74,32 @@ class Listeners(NamedTuple):
 
 @dataclass(slots=True)
 class Listener:
-    """An app on bound sockets, guarded; with ``tls`` each connection begins with a handshake."""
+    """An app on bound sockets, guarded.
+
+    With ``tls`` each connection begins with a handshake, and where trusted proxies are ``announced``, theirs with
+    a header of the PROXY protocol.
+    """
 
     app: App
     guard: Guard
     socks: tuple[socket.socket, ...]
     state: ServerState
     tls: ssl.SSLContext | None = None
+    announced: bool = False
     front: Front | None = None
+    announcing: Announcing | None = None
     servers: dict[int, asyncio.Server] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, app: App, guard: Guard, *socks: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
-        return cls(app, guard, socks, ServerState(), tls)
+    def of(
+        cls,
+        app: App,
+        guard: Guard,
+        *socks: socket.socket,
+        tls: ssl.SSLContext | None = None,
+        announced: bool = False,
+    ) -> Listener:
+        return cls(app, guard, socks, ServerState(), tls, announced)
 
     async def start(self) -> None:
         """Accept connections from now on."""
@@ -116,12 +130,12 @@ class Listener:
         config.load()
         check_engine(config.http_protocol_class)
         self.tick(0.0)
-        connect = factory(config, self.state, {}, self.guard)
-        if self.tls is None:
-            return connect
-        if self.front is None:
-            self.front = Front(self.tls, self.guard, connect)
-        return self.front
+        connect: Callable[[], asyncio.Protocol] = factory(config, self.state, {}, self.guard)
+        if self.tls is not None:
+            self.front = connect = self.front or Front(self.tls, self.guard, connect)
+        if self.announced:
+            self.announcing = connect = self.announcing or Announcing(self.guard, connect)
+        return connect
 
     def greet_with(self, tls: ssl.SSLContext) -> None:
         """Another certificate, from the next connection on."""
@@ -132,12 +146,15 @@ class Listener:
     @property
     def open(self) -> int:
         """Connections, those in their handshake too."""
-        return self.guard.connections + (self.front.waiting if self.front is not None else 0)
+        greeted = self.front.waiting if self.front is not None else 0
+        return self.guard.connections + greeted + (len(self.announcing.waiting) if self.announcing is not None else 0)
 
     def tick(self, now: float) -> None:
         """Move the clock: the Date of answers, the deadlines of connections."""
         self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
         self.guard.tick(now)
+        if self.announcing is not None:
+            self.announcing.tick(now)
 
     def stop_accepting(self) -> None:
         """Take no new connection; those that are open stay."""
@@ -167,6 +184,8 @@ class Listener:
             self.guard.abort()
             if self.front is not None:
                 self.front.abort()
+            if self.announcing is not None:
+                self.announcing.abort()
         tasks = tuple(self.state.tasks)
         for task in tasks:
             if hurry.is_set() or loop.time() - began >= seconds:
@@ -312,6 +331,7 @@ async def serve(
             **hooks,
         ),
         listeners.public,
+        announced=settings.proxy_protocol == "on",
     )
     private = Listener.of(admin, Guard(limits, **hooks), listeners.admin)
     if journal is not None:

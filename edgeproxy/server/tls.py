@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from edgeproxy.core.model import Problem, Where
+from edgeproxy.server.announced import Announced, Next
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import Refused
 
@@ -162,6 +163,7 @@ class Arrival(asyncio.Protocol):
 
     def __init__(self, front: Front) -> None:
         self._front = front
+        self.announced: Announced | None = None  # whose it is, as a trusted proxy has said
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._early = bytearray()
@@ -172,6 +174,7 @@ class Arrival(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else ""
+        address = self.announced.client[0] if self.announced is not None else address
         over = self._front.comes(self, address)
         if over:
             self._front.goes(self)
@@ -234,6 +237,7 @@ class Arrival(asyncio.Protocol):
                 secure.abort()
             return
         protocol = self._front.connect()
+        cast(Next, protocol).announced = self.announced
         secure.set_protocol(protocol)
         protocol.connection_made(secure)
         if self._early:

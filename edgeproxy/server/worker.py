@@ -169,7 +169,13 @@ class Worker:
             on_fault=journal.fault,
             lane=parts.proxy.lane,
         )
-        listener = Listener.of(parts.proxy, guard, *self._socks, tls=context_of(pem) if pem else None)
+        listener = Listener.of(
+            parts.proxy,
+            guard,
+            *self._socks,
+            tls=context_of(pem) if pem else None,
+            announced=settings.proxy_protocol == "on",
+        )
         gauges(journal, listener)
         return listener
 

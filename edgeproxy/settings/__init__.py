@@ -51,6 +51,7 @@ class Settings:
     admin: Address = ADMIN
     hosts: tuple[str, ...] = ()  # names, lower-case, and "*.name"; (): any
     trust: tuple[Network, ...] = ()
+    proxy_protocol: str = "off"  # or "on"
     preview: str = "token"  # or "open"
     drafts: Path | None = None  # a folder of rules folders, or a repository
     workers: int | None = None  # None: one per usable core

@@ -77,6 +77,9 @@ def impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Prob
     if found.get("country_header") and not found.get("trust"):
         what = "a country header is believed from trusted proxies only, and none is named"
         no("--country-header", what, "name the proxy in front: --trust 10.0.0.0/8")
+    if found.get("proxy_protocol") == "on" and not found.get("trust"):
+        what = "the PROXY protocol is read from trusted proxies only, and none is named"
+        no("--proxy-protocol", what, "name the proxy in front: --trust 10.0.0.0/8")
     name: str = found.get("cookie_name", "")
     if name.startswith("__Host-") and found.get("cookie_domain"):
         no(

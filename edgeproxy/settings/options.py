@@ -91,6 +91,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
         many=True,
     ),
     Option(
+        "proxy_protocol",
+        values.one_of("off", "on"),
+        "whether trusted proxies begin each connection with the PROXY protocol (v1 or v2), and tell the visitor by it",
+        "off|on",
+        "off",
+    ),
+    Option(
         "preview",
         values.one_of("token", "open"),
         "who may preview: whoever has a token, or, on loopback, anybody",

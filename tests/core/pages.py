@@ -21,6 +21,7 @@ class Placement:
     edit: Edit
     outcome: Placed
     why: str
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,16 @@ class Placing:
 
 
 @dataclass(frozen=True)
+class Element:
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class SlotPlace:
     count: int
     trouble: str = ""
+    elements: Sequence[Element] = ()
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,16 @@ pytestmark = [pytest.mark.shared, pytest.mark.timeout(600)]
 EVERYBODY = tuple(VISITORS)
 
 # What a proxy adds, leaves out or makes anew for every response (RFC 9110, section 7.6; RFC 9112, section 6).
-OURS_TO_CHANGE = {"connection", "keep-alive", "transfer-encoding", "content-length", "via", "server-timing", "date"}
+OURS_TO_CHANGE = {
+    "age",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "content-length",
+    "via",
+    "server-timing",
+    "date",
+}
 
 
 def shop_headers(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:

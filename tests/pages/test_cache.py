@@ -673,6 +673,17 @@ async def test_a_head_is_answered_from_what_is_kept_and_asks_for_nothing_whole()
     assert [asked.method for asked in world.shop.asked] == ["HEAD", "GET"]
 
 
+@pytest.mark.parametrize("headers", [[("sec-fetch-dest", "empty")], [("range", "bytes=0-9")]])
+async def test_a_kept_page_that_is_not_for_a_document_is_the_shops(headers: list[tuple[str, str]]) -> None:
+    world = World(Shop(FORBIDDEN), EVERYTHING)
+    for _ in range(2):
+        assert (await world.ask("/", stage="new")).body == CALM
+        got = await world.ask("/", stage="new", headers=headers)
+        assert (got.status, got.body) == (200, PAGE)
+        assert got.one("cache-control") == "private, no-cache, no-store"
+    assert len(world.shop.asked) == 1
+
+
 # --------------------------------------------------------------------------- files
 
 
