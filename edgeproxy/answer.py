@@ -45,7 +45,8 @@ class Reusable(NamedTuple):
     length: int  # of its body
     body: Callable[[], bytes | None]  # None: it is not kept any more
     wanted: str  # the content coding that a visitor must take best to get it, "" for none
-    mark: str  # what all ETags of it begin with
+    mark: str = ""  # what all ETags of it begin with; "": they are the shop's
+    aged: bool = False  # it tells its age
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,7 @@ class EdgeProxy:
                 reusable,
                 until if change is None else min(change, until),
                 trail.served(perf_counter()),
+                tuple(one for one in intent.decision.fitting if trail.tally and one.name in trail.tally.applied),
             )
             self.lane.learn(scope, lesson)
         except Exception as problem:

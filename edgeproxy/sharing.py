@@ -16,13 +16,16 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from edgeproxy.answer import Answer
+from edgeproxy.answer import Answer, Reusable
+from edgeproxy.content_coding import BEST, accepted
 from edgeproxy.core.model import Lane, LaneKind, RuleBook
+from edgeproxy.core.policy import next_change
 from edgeproxy.core.sharing import NotShared, SharedRequest, shared
 from edgeproxy.errors import CutShort
-from edgeproxy.lines import is_html
+from edgeproxy.lines import accept_encoding, is_html
 from edgeproxy.origin import ShopError
 from edgeproxy.pages import Filling, Found, PageCache, Unshared
+from edgeproxy.pages.model import StoredPage, body_of
 from edgeproxy.pages.serving import not_modified, part
 from edgeproxy.respond import NewLines
 from edgeproxy.respond import not_modified as without_body
@@ -152,7 +155,12 @@ class Sharing:
         age = self._cache.age(kept)
         if age or found.how not in _FIRST_HAND:  # RFC 9111, 5.1: Age says that the shop did not answer just now
             leaving = [*(line for line in leaving if line[0] != b"age"), (b"age", b"%d" % age)]
-        leaving = self._remembered(leaving, kept.status, intent, trail)
+        aged = leaving
+        leaving = self._remembered(aged, kept.status, intent, trail)
+        if leaving is aged and kept.status == 200 and not self._changes(kept, intent, trail):
+            accepts = accepted(accept_encoding(intent.request), BEST)
+            trail.kept = kept
+            trail.reusable = Reusable(tuple(aged), len(kept.body), body_of(kept), accepts, aged=True)
         if kept.status == 200 and not_modified(asked, kept.lines, trail.at):
             await answer.whole(304, self._signed(without_body(leaving), trail), b"")
             return
@@ -166,6 +174,12 @@ class Sharing:
             told = (b"content-range", b"bytes */%d" % len(kept.body))
             short = [line for line in leaving if line[0] not in (b"content-type", b"content-encoding", b"etag")]
             await answer.whole(416, self._signed([*short, told], trail), b"")
+
+    @staticmethod
+    def _changes(kept: StoredPage, intent: Intent, trail: Trail) -> bool:
+        """Its lines count down to the moment when the rules change."""
+        book = intent.book
+        return book is not None and is_html(kept.lines) and next_change(book, intent.request.path, trail.at) is not None
 
     async def _fill(self, filling: Filling, intent: Intent, trail: Trail, answer: Answer) -> None:
         """A file on its way, to this visitor among others."""

@@ -3,8 +3,9 @@
 Here: the value of each fact, as part of a key.  Not here: judging by them (``conditions``), pages and addresses.
 Called by whoever keeps what a decision came to (the fast lane), for each request that it has not met before.
 
-A condition whose fact is not in ``FACTS`` makes ``alike`` say None: such a decision is made anew each time.  Parameters
-of the query (``query.color``) are no part of the key: it is kept for one exact address.
+Of what is remembered of visitors the key holds the answers (``recall``), which a moment may change: such a key is good
+for that moment.  A condition whose fact is not known here makes ``alike`` say None: such a decision is made anew each
+time.  Parameters of the query (``query.color``) are no part of the key: it is kept for one exact address.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from edgeproxy.core.conditions.request import device_of, language_of, referring_host
-from edgeproxy.core.model import PageRequest, RuleBook, Visitor
+from edgeproxy.core.model import Facts, PageRequest, RuleBook, Visitor
 from edgeproxy.core.policy import is_document
+from edgeproxy.core.recall import answers
 
 __all__ = ["FACTS", "alike"]
 
-FACTS: Final[Mapping[str, Callable[[Visitor, PageRequest], Hashable]]] = {
+_Look = Callable[[Visitor, PageRequest], Hashable]
+
+FACTS: Final[Mapping[str, _Look]] = {
     "source": lambda visitor, request: visitor.source,
     "stage": lambda visitor, request: visitor.stage,
     "segments": lambda visitor, request: visitor.segments,
@@ -33,16 +37,36 @@ FACTS: Final[Mapping[str, Callable[[Visitor, PageRequest], Hashable]]] = {
 def alike(book: RuleBook, visitor: Visitor, request: PageRequest) -> tuple[Hashable, ...] | None:
     """The key of what ``decide`` says of this visitor at one address, until the book next changes; None: it has none.
 
-    ``visitor`` is as the book sees them (``decide.known``).  Keys of different books are not to be compared.  A book
-    that looks at what is remembered of visitors has none: there each page may change the memory.
+    ``visitor`` is as the decision has them (``Decision.visitor``).  Keys of different books are not to be compared.
     """
-    if book.recall is not None:
+    looks = _memo.looks(book)
+    if looks is None:
         return None
-    found: list[Hashable] = [visitor.source, is_document(request)]
-    for fact in book.facts:  # a frozenset: its order stays the same as long as it lives
-        look = FACTS.get(fact)
-        if look is not None:
-            found.append(look(visitor, request))
-        elif not fact.startswith("query."):
-            return None
-    return tuple(found)
+    seen = tuple([look(visitor, request) for look in looks])
+    return (visitor.source, is_document(request), *seen, *answers(book, Facts(visitor, request, book.shop)))
+
+
+class _Memo:
+    """What the last book that was asked looks at; another book starts anew.  Books are never changed."""
+
+    __slots__ = ("_latest",)
+
+    def __init__(self) -> None:
+        self._latest: tuple[RuleBook, tuple[_Look, ...] | None] | None = None
+
+    def looks(self, book: RuleBook) -> tuple[_Look, ...] | None:
+        latest = self._latest
+        if latest is None or latest[0] is not book:
+            latest = self._latest = (book, _looks(book))
+        return latest[1]
+
+
+_memo: Final = _Memo()
+
+
+def _looks(book: RuleBook) -> tuple[_Look, ...] | None:
+    answered: set[str] = set()
+    for condition in book.recall.conditions if book.recall is not None else ():
+        answered |= condition.facts()
+    asked = sorted(fact for fact in book.facts - answered if not fact.startswith("query."))
+    return tuple(FACTS[fact] for fact in asked) if all(fact in FACTS for fact in asked) else None

@@ -5,6 +5,8 @@ Here: nouns.  Not here: whether it may be used (``core.freshness``), where it li
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -13,7 +15,7 @@ from edgeproxy.core.freshness import Freshness
 from edgeproxy.core.model import CacheRule, RawHeaders
 from edgeproxy.core.sharing import PageKey
 
-__all__ = ["FullKey", "StoredPage"]
+__all__ = ["FullKey", "StoredPage", "body_of"]
 
 FullKey = tuple[PageKey, RawHeaders]
 """The key, and the fields that Vary has added to it for this address, by name and value."""
@@ -70,3 +72,14 @@ class StoredPage:
 
 
 _OF_A_MOMENT = frozenset({b"date", b"expires", b"age"})
+
+
+def body_of(page: StoredPage) -> Callable[[], bytes | None]:
+    """Its body as long as it is kept: whoever holds this does not keep it."""
+    held = weakref.ref(page)
+
+    def body() -> bytes | None:
+        alive = held()
+        return None if alive is None else alive.body
+
+    return body

@@ -13,12 +13,15 @@ from edgeproxy.content_coding import BEST, accepted
 from edgeproxy.core import cookies, query
 from edgeproxy.core.alike import alike
 from edgeproxy.core.decide import known
-from edgeproxy.core.model import NOBODY, PageRequest, RawHeaders, RuleBook, Visitor
+from edgeproxy.core.lifecycle import staged
+from edgeproxy.core.model import NOBODY, Experience, PageRequest, RawHeaders, RuleBook, Source, Visitor
+from edgeproxy.core.recollect import NOTHING, Recollection, quiet, recalled, recollect
 from edgeproxy.core.sharing import NotShared, SharedRequest, shared
 from edgeproxy.core.signing import Keys
+from edgeproxy.core.state import StateSettings, VerifiedStates
 from edgeproxy.core.timestamped import SKEW
 from edgeproxy.core.visitor import CookieSettings, Signed, VerifiedCookies
-from edgeproxy.sanitise import OWN_COOKIES, Refusal, Sanitiser
+from edgeproxy.sanitise import Refusal, Sanitiser
 
 __all__ = ["Asked", "Judge"]
 
@@ -41,6 +44,7 @@ class Asked(NamedTuple):
     conditions: list[bytes]  # If-None-Match
     since: float  # the visitor is who they are from … to
     until: float
+    recollection: Recollection | None  # what is remembered of the visitor may change with each page, and with time
     client: str  # the visitor's address, where a trusted proxy tells it; "": the connection knows it
     request_id: str  # where a proxy in front has made one
 
@@ -68,6 +72,8 @@ class Judge:
         self._cookie = cookie
         self._name = cookie.name.encode()
         self._verified = verified
+        self._state = StateSettings()
+        self._states = VerifiedStates()
         self._country_header = (country_header or "").encode()
         self._loop = loop.encode()
 
@@ -90,7 +96,7 @@ class Judge:
             return None
         path, _, raw_query = target.partition(b"?")
         jars = [value for name, value in headers if name == b"cookie"]
-        if query.cut(raw_query).flags or any(own in jar for jar in jars for own in OWN_COOKIES):
+        if query.cut(raw_query).flags or any(b"edge_preview" in jar for jar in jars):
             return None
         believed = self._believed(jars, now)
         if believed is None:
@@ -106,7 +112,9 @@ class Judge:
             at=now,
             country=head.country,
         )
-        decided = alike(book, known(book, who), request)
+        recollection = recollect(book, request, self.keys, now, self._state, self._states)
+        visitor = known(book, staged(book, recalled(book, who, recollection), now))
+        decided = None if visitor.source is Source.DISBELIEVED else alike(book, visitor, request)
         if decided is None:
             return None
         return Asked(
@@ -118,6 +126,7 @@ class Judge:
             [value for name, value in headers if name == b"if-none-match"],
             since,
             until,
+            None if recollection is NOTHING else recollection,
             head.client if head.trusted else "",
             head.request_id if head.trusted and any(name == b"x-request-id" for name, _ in headers) else "",
         )
@@ -135,6 +144,11 @@ class Judge:
             loop=self._loop,
         )
         return None if isinstance(wanted, NotShared) else wanted
+
+    def is_quiet(self, asked: Asked, book: RuleBook, now: float, applied: Sequence[Experience]) -> bool:
+        """Nothing would be written into what is remembered of the visitor; else the app has to answer."""
+        known = asked.recollection
+        return known is None or quiet(known, book, asked.request, now, applied)
 
     def _believed(self, jars: Sequence[bytes], now: float) -> tuple[Visitor, float, float] | None:
         """The visitor, and from when to when they are who they are; None: their cookie proves nothing now."""

@@ -58,6 +58,9 @@ class Pages(Protocol):
     def peek(self, shared: SharedRequest) -> StoredPage | None:
         """The page that would be served right now."""
 
+    def age(self, page: StoredPage) -> int:
+        """Seconds since the shop made it."""
+
     def full(self, shared: SharedRequest) -> Hashable:
         """What a page for this request is kept by."""
 
@@ -178,7 +181,13 @@ class FastLane:
         body = ready.body() if hit.bodied else b""
         if body is None:
             return None
-        return hit.head.at(defaults, perf_counter() - began), body
+        age = -1
+        if ready.aged:
+            page = ready.page()
+            if page is None:
+                return None
+            age = self._pages.age(page)
+        return hit.head.at(defaults, perf_counter() - began, age), body
 
     def _is_kept(self, ready: Ready, began: float) -> bool:
         """The page is still the one that would be served, says the cache; it then knows that it is used."""
@@ -211,13 +220,16 @@ class FastLane:
         shelves = self._shelves.get(target)
         if shelves is None:
             return None
-        asked = self._judge.asked(method, target, headers, peer, scheme, book=self._book, now=self._clock())
+        now = self._clock()
+        asked = self._judge.asked(method, target, headers, peer, scheme, book=self._book, now=now)
         shelf = None if asked is None else shelves.get(asked.key)
         if asked is None or shelf is None:
             return None
         wanted = self._judge.shared(asked, self._book, identity=shelf.identity)
         ready = None if wanted is None else shelf.ready.get(self._place(wanted))
-        if ready is None:
+        if ready is None or not self._judge.is_quiet(asked, self._book, now, ready.applied):
+            return None
+        if asked.conditions and not ready.mark:
             return None
         head, bodied, status = ready.whole, method == "GET", 200
         tag = respond.confirmed(asked.conditions, ready.mark) if asked.conditions else None
@@ -226,11 +238,12 @@ class FastLane:
                 return None  # of the same page in another coding: the app names that one
             head, bodied, status = ready.unchanged, False, 304
         repeated = self._repeated(ready, method, status, ready.length if bodied else 0)
-        return Hit(ready, head, bodied, asked.since, asked.until, asked.client, asked.request_id, repeated)
+        lasting = asked.recollection is None and not asked.request_id
+        return Hit(ready, head, bodied, asked.since, asked.until, asked.client, asked.request_id, repeated, lasting)
 
     def remember(self, heads: Heads, head: bytes, hit: Hit) -> None:
         """The same head may be answered without a look next time; ``heads`` are those of its connection."""
-        if hit.request_id:  # made by a proxy in front for this one request
+        if not hit.lasting:
             return
         self._heads_bytes += len(head) + 400
         if self._heads_bytes > MOST_HEADS:
@@ -266,7 +279,11 @@ class FastLane:
         if asked is None or asked.coding != lesson.reusable.wanted:
             return False
         wanted = self._judge.shared(asked, lesson.book, identity=lesson.identity)
-        if wanted != lesson.shared or asked.decided != alike(lesson.book, lesson.visitor, lesson.request):
+        if (
+            wanted is None
+            or self._place(wanted) != self._place(lesson.shared)
+            or asked.decided != alike(lesson.book, lesson.visitor, lesson.request)
+        ):
             return False
         while self._count >= self._most:
             self._drop_oldest()

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from edgeproxy import respond
 from edgeproxy.accesslog import Repeated, Served
 from edgeproxy.answer import Reusable
-from edgeproxy.core.model import PageRequest, RuleBook, Visitor
+from edgeproxy.core.model import Experience, PageRequest, RuleBook, Visitor
 from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.pages.model import StoredPage
 
@@ -36,49 +36,56 @@ class Lesson:
     reusable: Reusable
     until: float  # when the book next changes there, or the page is not fresh any more; seconds since the epoch
     served: Served  # how it was logged
+    applied: tuple[Experience, ...] = ()  # experiences that changed the page
 
 
 class Head:
     """A status line and header lines as bytes, but for what the moment adds: Server-Timing and Date."""
 
-    __slots__ = ("_after", "_before", "_date", "_dated", "_text")
+    __slots__ = ("_after", "_age", "_before", "_date", "_dated", "_text", "_timing")
 
     def __init__(self, status: int, lines: Iterable[tuple[bytes, bytes]], via: bytes, length: int | None) -> None:
-        """``length``: of the body; None where the status has none."""
-        *lines, _ = respond.signed_off(list(lines), edge=0.0, shop=None, via=via)
+        """``length``: of the body; None where the status has none.  An Age, where it has one, stands last."""
         parts = [STATUS_LINE[status]]
         self._dated = False
         for name, value in lines:
-            if name in _FRAMING or (name == b"date" and self._dated):
+            if name in _OF_THE_MOMENT or (name == b"date" and self._dated):
                 continue
             self._dated = self._dated or name == b"date"
             parts += (name, b": ", value, b"\r\n")
-        parts.append(b"server-timing: edge;dur=")
         self._before = b"".join(parts)
+        self._timing = b"via: %b\r\nserver-timing: edge;dur=" % via
+        self._age = 0  # of ``_text``
         self._after = b"\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
         self._date: object = None  # of ``_text``
         self._text = b""  # whole, for an answer that took no time worth mentioning
 
-    def at(self, defaults: list[tuple[bytes, bytes]], seconds: float) -> bytes:
-        """The head of an answer that took so long; ``defaults`` is the server's Date, a new list when it changes."""
+    def at(self, defaults: list[tuple[bytes, bytes]], seconds: float, age: int = -1) -> bytes:
+        """The head of an answer that took so long.
+
+        ``defaults`` is the server's Date, a new list when it changes; ``age`` in seconds, less than 0: it tells none.
+        """
         if seconds < 0.00005:
-            if self._date is not defaults:
-                self._date, self._text = defaults, self._joined(defaults, b"0.0")
+            if self._date is not defaults or self._age != age:
+                self._date, self._age, self._text = defaults, age, self._joined(defaults, b"0.0", age)
             return self._text
-        return self._joined(defaults, b"%.1f" % (seconds * 1000))
+        return self._joined(defaults, b"%.1f" % (seconds * 1000), age)
 
-    def _joined(self, defaults: list[tuple[bytes, bytes]], timing: bytes) -> bytes:
+    def _joined(self, defaults: list[tuple[bytes, bytes]], timing: bytes, age: int) -> bytes:
         date = b"" if self._dated else b"".join(b"%b: %b\r\n" % line for line in defaults)
-        return b"".join((self._before, timing, b"\r\n", date, self._after))
+        old = b"" if age < 0 else b"age: %d\r\n" % age
+        return b"".join((self._before, old, self._timing, timing, b"\r\n", date, self._after))
 
 
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+_OF_THE_MOMENT: Final = frozenset({b"age", b"connection", b"content-length", b"transfer-encoding"})
 
 
 class Ready:
     """One answer, ready to leave; holds neither the page nor the body, which go when their caches let go of them."""
 
     __slots__ = (
+        "aged",
+        "applied",
         "body",
         "etag",
         "length",
@@ -100,11 +107,13 @@ class Ready:
         self.page = weakref.ref(lesson.page)
         self.shared = lesson.shared
         self.served = lesson.served
+        self.applied = lesson.applied
         # a clock that is set back makes no old decision valid
         self.since, self.until = lesson.request.at, lesson.until
         self.body = answer.body
         self.length = answer.length
         self.mark = answer.mark
+        self.aged = answer.aged
         self.etag = next((value for name, value in answer.lines if name == b"etag"), b"")
         self.whole = Head(200, answer.lines, via, answer.length)
         self.unchanged = Head(304, respond.not_modified(answer.lines), via, None)
@@ -124,3 +133,4 @@ class Hit(NamedTuple):
     client: str  # the visitor's address, where a trusted proxy told it
     request_id: str  # where a proxy in front has made one
     repeated: Repeated
+    lasting: bool  # the same head gets the same a moment later

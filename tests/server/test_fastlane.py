@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from edgeproxy.core import state
+from edgeproxy.core.memory import Memory
 from edgeproxy.core.visitor import sign
 from edgeproxy.server.guard import Guard
 from edgeproxy.settings import Limits
 from tests.server.wire import Noted, Pipe, pipe, run, serving
+from tests.test_remember import LIFE
 from tests.world import CALM, KEYS, NOON, PAGE, RULES, THANKS, Shop, Told, World, book_of
 
 LONG = b"<p>lorem ipsum dolor sit amet</p>\n" * 20
@@ -53,7 +57,7 @@ class Front:
         """What one request gets."""
         connection = connection or self.connect()
         before = len(connection.out)
-        return (await connection.say(head(*lines, target=target, method=method)))[before:]
+        return (await spoken(connection, head(*lines, target=target, method=method)))[before:]
 
     async def warm(self, *lines: str, target: str = "/") -> bytes:
         """Ask until the fast lane answers; what it answers."""
@@ -68,6 +72,15 @@ class Front:
         apps = self.apps
         await self.ask(*lines, **more)
         return self.apps == apps
+
+
+async def spoken(connection: Pipe, *pieces: bytes) -> bytes:
+    """Everything that has left a connection once what was said last is answered, whatever threads it takes."""
+    await connection.say(*pieces)
+    while tasks := tuple(connection.protocol.tasks):
+        await asyncio.wait(tasks)
+        await connection.settle()
+    return bytes(connection.out)
 
 
 def head(*lines: str, target: str = "/", method: str = "GET", host: str = "shop.example") -> bytes:
@@ -278,6 +291,83 @@ def _network(text: str) -> Any:
     return ip_network(text)
 
 
+def test_what_no_experience_can_change_is_answered_with_its_age() -> None:
+    async def story() -> None:
+        front = Front(World(shop=Shop(told(b"p { color: red }", (("Content-Type", "text/css"), *HEADERS[1:])))))
+        first = await front.warm(target="/style.css")
+        assert b"cache-control: public, max-age=60\r\n" in first
+        assert b"\r\nage: 0\r\n" in first
+        front.world.now += 7
+        apps = front.apps
+        fast = await front.ask(target="/style.css")
+        assert front.apps == apps
+        assert b"\r\nage: 7\r\n" in fast
+        slow = await front.ask(target="/style.css", connection=front.connect(front.plain))
+        assert timeless(fast) == timeless(slow)
+        assert not await front.is_fast('If-None-Match: "shop"', target="/style.css")
+        assert not await front.is_fast("Range: bytes=0-3", target="/style.css")
+
+    run(story())
+
+
+def test_a_page_whose_lines_count_down_is_the_apps() -> None:
+    rules = {**RULES, "experiences/calm.toml": "from = 2026-06-01T12:00:30\n" + RULES["experiences/calm.toml"]}
+    rules["experiences/thanks.toml"] = "until = 2026-06-01T11:00:00\n" + RULES["experiences/thanks.toml"]
+
+    async def story() -> None:
+        front = Front(World(shop=Shop(told()), rules=rules))
+        for _ in range(10):
+            assert not await front.is_fast()
+        front.world.now += 30
+        assert body_of(await front.warm()) == CALM.replace(b"</main>", LONG + b"</main>")
+
+    run(story())
+
+
+def test_a_page_that_changes_what_is_remembered_is_the_apps_and_one_that_does_not_is_not() -> None:
+    async def story() -> None:
+        front = Front(World(shop=Shop(told()), rules=LIFE))
+
+        def state_of(visits: int, *, minutes: int = 0, at: float = NOON) -> str:
+            memory = Memory("a1", int(at // 86400), int(at // 60) - minutes, visits)
+            return f"Cookie: edge_state={state.sign(memory, KEYS, at).value}"
+
+        known, regular = state_of(1), state_of(2)
+        assert b"set-cookie: edge_state=" in await front.ask()
+        page = await front.warm(known)
+        assert b"set-cookie" not in page
+        assert body_of(page) == CALM.replace(b"</main>", LONG + b"</main>")
+        assert body_of(await front.warm(regular)) == THANKS.replace(b"</main>", LONG + b"</main>")
+        assert await front.is_fast(state_of(1, minutes=3)), "decided alike, and nothing to write"
+        assert not await front.is_fast(), "somebody new is given something to remember"
+        assert not await front.is_fast(state_of(1, minutes=60)), "a new visit"
+        connection = front.connect()
+        assert await front.is_fast(known, connection=connection)
+        front.world.now += 16 * 60
+        front.world.shop.answer = told(headers=(HEADERS[0], ("Cache-Control", "public, max-age=6000")))
+        fresh = state_of(1, at=front.world.now)
+        await front.warm(fresh)
+        assert not await front.is_fast(known, connection=connection), "the same head, a quarter of an hour later"
+        assert not await front.is_fast("Cookie: edge_state=forged")
+
+    run(story())
+
+
+def test_a_memory_that_is_read_in_vain_changes_nothing() -> None:
+    """A book that looks at no memory: the state cookie is let through, and what the visitor chose is kept apart."""
+
+    async def story() -> None:
+        front = Front()
+        memory = Memory("a1", int(NOON // 86400), int(NOON // 60), 3)
+        await front.warm()
+        value = f"Cookie: edge_state={state.sign(memory, KEYS, NOON).value}"
+        fast = await front.warm(value)
+        slow = await front.ask(value, connection=front.connect(front.plain))
+        assert timeless(fast) == timeless(slow)
+
+    run(story())
+
+
 # ------------------------------------------------------------------ until when
 
 
@@ -391,13 +481,13 @@ def test_requests_in_a_row_are_answered_in_order_by_whoever_can() -> None:
         one = await front.warm()
         requests = [head(), head("Cache-Control: no-cache"), head(), head(method="HEAD"), head(target="/p/1"), head()]
         for raw in requests * 3:
-            await front.connect(front.plain).say(raw)
-        alone = [timeless(await front.connect(front.plain).say(raw)) for raw in requests]
+            await spoken(front.connect(front.plain), raw)
+        alone = [timeless(await spoken(front.connect(front.plain), raw)) for raw in requests]
         raw = b"".join(requests)
         for size in (len(raw), 7, len(head()), len(head()) + 1):
             connection = front.connect()
             pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
-            assert timeless(await connection.say(*pieces)) == b"".join(alone)
+            assert timeless(await spoken(connection, *pieces)) == b"".join(alone)
         assert timeless(one) == alone[0]
 
     run(story())
