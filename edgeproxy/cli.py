@@ -215,6 +215,21 @@ def build_parser() -> argparse.ArgumentParser:
     _visitor_arguments(explain)
     explain.add_argument("--json", action="store_true", help="for machines")
 
+    journey = verbs.add_parser(
+        "journey",
+        help="what visitors see on the way from stranger to loyal",
+        description="Prints for each stage how one gets there, somebody who is there, and which experiences each page"
+        " shows them: recorded pages with the edits made, others decided only. Nothing is fetched. Exit code: 0 fine,"
+        " 1 no life leads to some stage, or the rules have mistakes, 2 wrong usage.",
+    )
+    journey.add_argument("pages", nargs="*", metavar="PATH", help="left out: the recorded pages, else those in rules")
+    _rules_argument(journey)
+    journey.add_argument(
+        "--segment", action="append", default=[], metavar="NAME", help="of the shop's cookie, on all the way"
+    )
+    journey.add_argument("--at", metavar="MOMENT", help="at this moment: 2026-12-24 or 2026-12-24T10:00 (default: now)")
+    journey.add_argument("--json", action="store_true", help="for machines")
+
     render = verbs.add_parser(
         "render",
         help="show a page with its edits applied",
@@ -352,6 +367,12 @@ def _run(a: argparse.Namespace) -> int:
             from edgeproxy.commands.look import run_explain
 
             return run_explain(a, environ, out)
+        case "journey":
+            from edgeproxy.commands.journey import run_journey
+
+            return run_journey(
+                Path(a.rules), pages=a.pages, segments=a.segment, at=a.at, json=a.json, now=time.time(), out=out
+            )
         case "render":
             from edgeproxy.commands.look import run_render
 

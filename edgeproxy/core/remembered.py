@@ -6,7 +6,7 @@ Here: one ``Memory`` at a moment → phrases.  Not here: the visitor's own page,
 from __future__ import annotations
 
 from edgeproxy.core import durations
-from edgeproxy.core.memory import Memory, day_of, minute_of
+from edgeproxy.core.memory import ORDER, Memory, day_of, minute_of
 from edgeproxy.core.words import both, count
 
 
@@ -24,8 +24,9 @@ def phrases(memory: Memory, at: float) -> tuple[str, ...]:
     if memory.orders:
         said.append(count(memory.orders, "order"))
     for name, minute in memory.events:
-        gone = max(0, minute_of(at) - minute) * 60
-        said.append(f"{'last order' if name == 'order' else name} {durations.words(gone)} ago")
+        gone = minute_of(at) - minute
+        when = f"{durations.words(gone * durations.MINUTE)} ago" if gone > 0 else "just now"
+        said.append(f"{'last order' if name == ORDER else name} {when}")
     if memory.bought:
         said.append(f"bought {both(code for code, _ in memory.bought)}")
     if memory.signed_in:
