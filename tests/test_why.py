@@ -172,7 +172,9 @@ async def test_the_page_that_they_came_from_is_decided_anew_for_them() -> None:
     said = text(await eva.go(WHY_PATH, headers=[("referer", f"http://{HOST}/c/st%C3%B6vlar?q=1&edge_stage=new")]))
     assert "The page: /c/stövlar?q=1 " in said
     assert "What is new It is for: Know the shop <well>." in said
-    assert "These things were not shown, out of courtesy: A basket that waits because it is too soon" in said
+    assert (
+        "These things are not shown to you there, out of courtesy: A basket that waits because it is too soon" in said
+    )
     assert "for other people, other pages or other times" in said
     assert "A calmer page" not in said
 
@@ -192,7 +194,7 @@ async def test_what_the_page_says_is_what_the_visitor_gets() -> None:
 
 
 async def test_a_page_that_nobody_edits_is_the_shops_own() -> None:
-    assert "It was the shop's own page" in text(await World(rules=RULES).ask(f"{WHY_PATH}?page=/about"))
+    assert "It is the shop's own page" in text(await World(rules=RULES).ask(f"{WHY_PATH}?page=/about"))
 
 
 @pytest.mark.parametrize(

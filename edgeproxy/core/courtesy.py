@@ -267,6 +267,17 @@ def kept(experiences: Iterable[Experience], rules: HouseRules) -> Mapping[str, K
     return found
 
 
+def codes(experiences: Iterable[Experience]) -> Mapping[str, str]:
+    """Under what showings are remembered, by the names of the experiences and groups that are counted."""
+    found: dict[str, str] = {}
+    for experience in experiences:
+        if experience.courtesy.code:
+            found[experience.name] = experience.courtesy.code
+            if experience.courtesy.group is not None:
+                found.setdefault(experience.courtesy.group, experience.courtesy.code)
+    return found
+
+
 def counts(experiences: Iterable[Experience], looked: Mapping[str, Kept]) -> bool:
     """Would a page with these experiences be counted?  ``looked`` is ``kept`` of the book."""
     return any(one.courtesy.code in looked or (one.purpose == SELL and SELLS in looked) for one in experiences)

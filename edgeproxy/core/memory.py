@@ -128,6 +128,7 @@ def moored(memory: Memory, at: float) -> Memory:
         active=minute,
         events=tuple((name, one + minute) for name, one in memory.events),
         bought=tuple((code, one + day) for code, one in memory.bought),
+        shown=tuple((code, tuple(one + minute for one in times)) for code, times in memory.shown),
     )
 
 

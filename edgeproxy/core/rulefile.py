@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from edgeproxy.core import lint, manners
 from edgeproxy.core.audiences import named
-from edgeproxy.core.courtesy import kept
+from edgeproxy.core.courtesy import codes, kept
 from edgeproxy.core.manners import Manners
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.model import (
@@ -137,8 +137,10 @@ class _Reading:
         desk = edits.Desk(known_slots, shelf, labels, self.markup, self.used.slots, above)
         read = self.experiences(experiences.Shelf(known_audiences, self.used.audiences, top.zone, self.now, desk))
         order = self.order(top, list(read))
-        known_personas = self.tables(personas.FILE, lambda one: personas.read(one, labels))
-        promised = self.tests(tests.Bench(labels, top.zone, known_slots, list(read), known_personas))
+        whole = None if None in read.values() else codes(one for one in read.values() if one is not None)
+        sampled = replace(labels, showings=whole)
+        known_personas = self.tables(personas.FILE, lambda one: personas.read(one, sampled))
+        promised = self.tests(tests.Bench(sampled, top.zone, known_slots, list(read), known_personas))
         ours = error_pages.read(self.files, self.prefix, self.markup, self.problems)
         self.used.fragments.update(shelf.used)
         heard = self.manners(top)

@@ -249,9 +249,24 @@ shop = st.fixed_dictionaries(
         "zzz": flag,
     },
 )
+ago = st.sampled_from(["3 days", "2 hours", "soon", "0 days", 3])
 persona = st.fixed_dictionaries(
     {},
-    optional={"says": word, "stage": word, "segments": some, "segment": some, "id": word, "cookie": flag, "zzz": flag},
+    optional={
+        "says": word,
+        "stage": word,
+        "segments": some,
+        "segment": some,
+        "id": word,
+        "cookie": flag,
+        "visits": st.sampled_from([1, 3, 0, 1000, True]),
+        "last_order": ago,
+        "happened": st.dictionaries(st.sampled_from(["order", "Basket", "basket"]), ago, max_size=2),
+        "shown": st.dictionaries(st.sampled_from(["calm-start", "a b"]), st.one_of(ago, st.lists(ago, max_size=2))),
+        "prefers": st.sampled_from(["simple", "Off"]),
+        "csat": st.sampled_from([1, 6]),
+        "zzz": flag,
+    },
 )
 test = st.fixed_dictionaries(
     {"it": word, "page": st.sampled_from(["/", "x", "/a b", "/c?d=1"]), "has": some},

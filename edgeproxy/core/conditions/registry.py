@@ -27,6 +27,7 @@ class Labels:
     stages: tuple[str, ...] | None  # of shop.toml
     segments: tuple[str, ...] | None
     categories: tuple[str, ...] | None = None  # of lifecycle.toml, where it lists any
+    showings: Mapping[str, str] | None = None  # experiences and groups whose showings are counted → their codes
 
 
 class Kind(Protocol):

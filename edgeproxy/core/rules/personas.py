@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from edgeproxy.core import durations
 from edgeproxy.core.conditions import Labels, shapes
-from edgeproxy.core.memory import MOST, ORDER, Memory, Preference
+from edgeproxy.core.memory import CODE, MOST, MOST_TIMES, ORDER, Memory, Preference
 from edgeproxy.core.model import NOBODY, Persona, Source, Visitor
 from edgeproxy.core.rules.fields import Field, Row, ago, flag, number, rows, strings, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
+from edgeproxy.core.words import meant
 
 FILE = "personas.toml"
 
@@ -38,6 +39,69 @@ PREFERS = word("prefers", "what they chose on their own page", [one.value for on
 CSAT = number("csat", "what is remembered: their last satisfaction score", 1, 5)
 NPS = number("nps", "what is remembered: their last recommendation score", 0, 10)
 
+_AGO_SCHEMA: Mapping[str, object] = LAST_ORDER.schema
+
+
+def _happened(value: object, spot: Spot) -> tuple[tuple[str, float], ...] | None:
+    if not isinstance(value, Mapping):
+        spot.tell("happened wants a table of events", '{ basket = "3 hours" }')
+        return None
+    found: list[tuple[str, float]] = []
+    for name, one in value.items():
+        seconds = _seconds(one, spot.at(name))
+        if not CODE.fullmatch(name) or name == ORDER:
+            what = "that is last_order" if name == ORDER else "small letters, digits, - and _, at most 24"
+            spot.at(name).tell_key(f'"{name}" cannot be an event here', what)
+        elif seconds is not None:
+            found.append((name, seconds))
+    return tuple(found) if len(found) == len(value) else None
+
+
+def _shown(value: object, spot: Spot) -> tuple[tuple[str, tuple[float, ...]], ...] | None:
+    if not isinstance(value, Mapping):
+        spot.tell("shown wants a table of experiences or groups", '{ reminders = ["2 hours", "3 days"] }')
+        return None
+    found: list[tuple[str, tuple[float, ...]]] = []
+    for name, one in value.items():
+        times = one if isinstance(one, list) else [one]
+        if not 1 <= len(times) <= MOST_TIMES:
+            spot.at(name).tell(f"{name} wants one to {MOST_TIMES} times")
+            continue
+        read = [
+            _seconds(each, spot.at(name).at(index) if isinstance(one, list) else spot.at(name))
+            for index, each in enumerate(times)
+        ]
+        if None not in read:
+            found.append((name, tuple(each for each in read if each is not None)))
+    return tuple(found) if len(found) == len(value) else None
+
+
+def _seconds(value: object, spot: Spot) -> float | None:
+    return ago(spot.name, "").read(value, spot)
+
+
+HAPPENED: Field[tuple[tuple[str, float], ...]] = Field(
+    "happened",
+    "what is remembered: events, and how long ago they happened",
+    {
+        "type": "object",
+        "propertyNames": {"type": "string", "pattern": f"^{CODE.pattern}$", "not": {"const": ORDER}},
+        "additionalProperties": _AGO_SCHEMA,
+    },
+    _happened,
+)
+SHOWN: Field[tuple[tuple[str, tuple[float, ...]], ...]] = Field(
+    "shown",
+    "what is remembered: experiences or groups, and how long ago each was shown, once or several times",
+    {
+        "type": "object",
+        "additionalProperties": {
+            "anyOf": [_AGO_SCHEMA, {"type": "array", "items": _AGO_SCHEMA, "minItems": 1, "maxItems": MOST_TIMES}]
+        },
+    },
+    _shown,
+)
+
 MEMORY_FIELDS: tuple[Field[object], ...] = (
     VISITS,
     PAGE_VIEWS,
@@ -47,6 +111,8 @@ MEMORY_FIELDS: tuple[Field[object], ...] = (
     LAST_ORDER,
     BOUGHT,
     SIGNED_IN,
+    HAPPENED,
+    SHOWN,
     PREFERS,
     CSAT,
     NPS,
@@ -119,6 +185,14 @@ def _memory(row: Row, labels: Labels) -> Memory | None:
     if visits == 1 and away is not None:
         row.at(LAST_VISIT).tell("a first visit has none before it", "visits = 2, or more")
         row.wrong()
+    shown = row.get(SHOWN) or ()
+    for name, _ in shown:
+        if labels.showings is not None and name not in labels.showings:
+            what = f'nothing that is called "{name}" has a cap or a gap'
+            row.at(SHOWN).at(name).tell_key(what, meant(name, labels.showings))
+            row.wrong()
+    events = [(ORDER, ordered or 0.0)] if orders else []
+    events += row.get(HAPPENED) or ()
     days = [int(one // durations.DAY) for one in (first or 0.0, away or 0.0, ordered or 0.0)]
     prefers = row.get(PREFERS)
     return Memory(
@@ -128,9 +202,17 @@ def _memory(row: Row, labels: Labels) -> Memory | None:
         page_views=row.get(PAGE_VIEWS) or 0,
         orders=orders,
         signed_in=bool(row.get(SIGNED_IN)),
-        events=((ORDER, -int((ordered or 0.0) // durations.MINUTE)),) if orders else (),
+        events=tuple((name, -_minutes(one)) for name, one in sorted(events, key=lambda one: one[1])),
         bought=tuple((code, -days[2]) for code in bought),
+        shown=tuple(
+            ((labels.showings or {}).get(name, name), tuple(sorted((-_minutes(one) for one in times), reverse=True)))
+            for name, times in shown
+        ),
         prefers=None if prefers is None else Preference(prefers),
         csat=row.get(CSAT),
         nps=row.get(NPS),
     )
+
+
+def _minutes(seconds: float) -> int:
+    return int(seconds // durations.MINUTE)
