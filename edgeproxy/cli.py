@@ -145,6 +145,7 @@ def build_parser() -> argparse.ArgumentParser:
     _rules_argument(check)
     check.add_argument("--strict", action="store_true", help="warnings count: exit 3 when there are only warnings")
     check.add_argument("--json", action="store_true", help="for machines")
+    check.add_argument("--watch", action="store_true", help="again whenever a file is saved, until Ctrl-C")
 
     test = verbs.add_parser(
         "test",
@@ -352,9 +353,9 @@ def _run(a: argparse.Namespace) -> int:
 
             return run_purge(a.patterns, a.tag, a.admin, environ, out, err)
         case "check":
-            from edgeproxy.commands.rules import run_check
+            from edgeproxy.commands.rules import run_check, run_watch
 
-            return run_check(Path(a.rules), a.strict, a.json, out)
+            return (run_watch if a.watch else run_check)(Path(a.rules), a.strict, a.json, out)
         case "schema":
             from edgeproxy.commands.rules import run_schema
 

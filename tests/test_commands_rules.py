@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from edgeproxy.commands.rules import run_check, run_schema
+from edgeproxy.commands.rules import run_check, run_schema, run_watch
 from edgeproxy.core.schema import KINDS
 from edgeproxy.html.checks import HtmlMarkup
+from edgeproxy.rulebook import Contents, read
 from tests.core.rule_cases import HERE
 
 MARKUP = HtmlMarkup()
@@ -112,3 +115,54 @@ def test_a_schema_of_no_kind() -> None:
     assert run_schema("slot", out, err, markup=MARKUP) == 2
     assert err.getvalue().startswith('edgeproxy schema: unknown kind "slot" (did you mean "slots"?): one of shop, ')
     assert out.getvalue() == ""
+
+
+# --------------------------------------------------------------------------- as one types
+
+
+def watch(folder: Path, *texts: str, strict: bool = False, as_json: bool = False) -> tuple[int, str]:
+    """Check, then once more for each text that slots.toml is saved with; then Ctrl-C."""
+
+    async def saved() -> AsyncIterator[Contents]:
+        for text in texts:
+            (folder / "slots.toml").write_text(text)
+            yield read(folder)
+        raise KeyboardInterrupt
+
+    out = io.StringIO()
+    return run_watch(folder, strict, as_json, out, markup=MARKUP, clock=lambda: 0.0, saved=saved()), out.getvalue()
+
+
+def test_each_save_is_checked_anew(folder: Path) -> None:
+    good = (folder / "slots.toml").read_text()
+    code, text = watch(folder, good.replace("find", "fnd", 1), good)
+    assert code == 0
+    assert re.sub(r"\d\d:\d\d:\d\d", "TIME", text).splitlines() == [
+        "--- TIME",
+        "rules: fine (2 slots, 1 audience, 1 experience)",
+        "--- TIME",
+        *check_lines(folder, good.replace("find", "fnd", 1)),
+        "--- TIME",
+        "rules: fine (2 slots, 1 audience, 1 experience)",
+    ]
+    assert watch(folder, good.replace("find", "fnd", 1))[0] == 1, "the exit code is that of the last check"
+
+
+def check_lines(folder: Path, text: str) -> list[str]:
+    before = (folder / "slots.toml").read_text()
+    (folder / "slots.toml").write_text(text)
+    said = check(folder)[1].splitlines()
+    (folder / "slots.toml").write_text(before)
+    assert "mistake" in said[-1]
+    return said
+
+
+def test_machines_get_an_object_on_each_line(folder: Path) -> None:
+    _, text = watch(folder, "", as_json=True)
+    assert [json.loads(each)["fine"] for each in text.splitlines()] == [True, False]
+
+
+def test_what_is_no_folder_is_not_watched(tmp_path: Path) -> None:
+    out = io.StringIO()
+    assert run_watch(tmp_path / "nowhere", False, False, out, markup=MARKUP) == 2
+    assert "is not there" in out.getvalue()

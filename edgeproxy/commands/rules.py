@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json as jsons
+import time
+from collections.abc import AsyncIterable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -11,7 +16,7 @@ from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.core.rulefile import Parsed
 from edgeproxy.core.schema import KINDS, schema
 from edgeproxy.core.words import count, meant
-from edgeproxy.rulebook import load, shown
+from edgeproxy.rulebook import Contents, changes, judge, load, read, shown
 
 FINE, MISTAKES, USAGE, WARNINGS = 0, 1, 2, 3
 
@@ -24,19 +29,66 @@ def run_check(
     Exit code: 0 fine, 1 mistakes, 2 there is no such folder, 3 only warnings and ``strict``.
     """
     parsed = load(folder, markup=markup, now=now)
-    if not folder.is_dir():
-        code = USAGE
-    elif parsed.book is None:
-        code = MISTAKES
-    else:
-        code = WARNINGS if strict and parsed.problems else FINE
     if json:
         jsons.dump(as_json(folder, parsed), out, indent=2, ensure_ascii=False)
         out.write("\n")
     else:
-        out.writelines(f"{line(problem)}\n" for problem in parsed.problems)
-        out.write(f"{shown(folder)}: {verdict(parsed)}\n")
+        _tell(folder, parsed, out)
+    return _code(folder, parsed, strict)
+
+
+def run_watch(
+    folder: Path,
+    strict: bool,
+    json: bool,
+    out: TextIO,
+    *,
+    markup: Markup | None = None,
+    clock: Callable[[], float] = time.time,
+    saved: AsyncIterable[Contents] | None = None,
+) -> int:
+    """The same again whenever something is saved, until Ctrl-C; ``json``: an object on each line.
+
+    ``saved`` gives what the folder holds each time that it has changed (left out: the folder is watched).
+    Exit code: that of the last check.
+    """
+    if not folder.is_dir():
+        return run_check(folder, strict, json, out, markup=markup)
+    code = FINE
+
+    def tell(contents: Contents) -> None:
+        nonlocal code
+        parsed = judge(contents, markup=markup, now=clock())
+        code = _code(folder, parsed, strict)
+        if json:
+            out.write(jsons.dumps(as_json(folder, parsed), ensure_ascii=False) + "\n")
+        else:
+            out.write(f"--- {datetime.fromtimestamp(clock()).astimezone():%H:%M:%S}\n")
+            _tell(folder, parsed, out)
+        out.flush()
+
+    async def watch() -> None:
+        seen = await asyncio.to_thread(read, folder)
+        tell(seen)
+        async for contents in changes(folder, seen) if saved is None else saved:
+            tell(contents)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(watch())
     return code
+
+
+def _tell(folder: Path, parsed: Parsed, out: TextIO) -> None:
+    out.writelines(f"{line(problem)}\n" for problem in parsed.problems)
+    out.write(f"{shown(folder)}: {verdict(parsed)}\n")
+
+
+def _code(folder: Path, parsed: Parsed, strict: bool) -> int:
+    if not folder.is_dir():
+        return USAGE
+    if parsed.book is None:
+        return MISTAKES
+    return WARNINGS if strict and parsed.problems else FINE
 
 
 def line(problem: Problem) -> str:
@@ -103,4 +155,4 @@ def run_schema(kind: str | None, out: TextIO, err: TextIO, *, markup: Markup | N
     return FINE
 
 
-__all__ = ["as_json", "line", "run_check", "run_schema", "verdict"]
+__all__ = ["as_json", "line", "run_check", "run_schema", "run_watch", "verdict"]
