@@ -1,0 +1,228 @@
+"""What goes through ``edgeproxy serve``: a request's ways, connections, workers, memory, a slow page's first bytes.
+
+The baseline is uvicorn itself, as we use it, answering the same bytes from memory: no shop behind, no rules.  Counted
+is the processor time of the serving processes alone; the shop and whoever asks have processes of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httptools
+
+from edgeproxy.core.signing import Keys
+from edgeproxy.core.visitor import sign
+from tests.benchmarks import pages
+from tests.benchmarks.measure import Row, Table, cpu_of, resident
+from tests.e2e.running import KEYS, environment, free_ports, serving
+
+ASK = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\nUser-Agent: benchmark\r\n{more}\r\n"
+_BASELINE = """
+import sys, uvicorn
+body = sys.stdin.buffer.read(int(sys.argv[2]))
+head = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", access_log=False, lifespan="off")
+"""
+
+
+@contextmanager
+def shop() -> Iterator[str]:
+    """The address of a shop that runs until the block ends."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.shop"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    )
+    try:
+        assert running.stdout is not None
+        yield f"http://127.0.0.1:{int(running.stdout.readline())}"
+    finally:
+        running.communicate()
+
+
+@contextmanager
+def proxy(*options: str, expect: str = "one") -> Iterator[tuple[int, list[int]]]:
+    """Our port and the processes that serve there."""
+    with tempfile.TemporaryDirectory() as folder, shop() as origin:
+        for name, text in pages.rules(expect=expect).items():
+            file = Path(folder) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(text)
+        with serving(origin, Path(folder), *options) as served:
+            yield int(served.base.rpartition(":")[2]), served.running.children
+
+
+@contextmanager
+def baseline(body: bytes) -> Iterator[tuple[int, list[int]]]:
+    """uvicorn answering ``body``, its port and process."""
+    (port,) = free_ports()
+    running = subprocess.Popen(
+        [sys.executable, "-c", _BASELINE, str(port), str(len(body))], stdin=subprocess.PIPE, env=environment()
+    )
+    try:
+        assert running.stdin is not None
+        running.stdin.write(body)
+        running.stdin.close()
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                asyncio.run(_ask(port, [b""], 0, 1))
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield port, [running.pid]
+    finally:
+        running.terminate()
+        running.wait()
+
+
+class _Client(asyncio.Protocol):
+    """One connection that asks again as soon as it is answered, until it is told enough."""
+
+    def __init__(self, questions: Sequence[bytes], number: int, until: float, done: asyncio.Future[None]) -> None:
+        self.questions, self.until, self.done = questions, until, done
+        self.asked = number  # others begin elsewhere
+        self.answers = 0
+        self.first = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._next()
+
+    def _next(self) -> None:
+        question = self.questions[self.asked % len(self.questions)]
+        if (self.answers and asyncio.get_running_loop().time() >= self.until) or not question:
+            self.transport.close()
+            return
+        self.parser = httptools.HttpResponseParser(self)
+        self.transport.write(question)
+        self.asked += 1
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self.first = self.first or time.perf_counter()
+
+    def on_message_complete(self) -> None:
+        assert self.parser.get_status_code() == 200, self.parser.get_status_code()
+        self.answers += 1
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def connection_lost(self, problem: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+async def _ask(port: int, questions: Sequence[bytes], seconds: float, connections: int) -> tuple[int, float]:
+    """(requests, seconds to the first byte of a body); at least one request a connection."""
+    loop = asyncio.get_running_loop()
+    start, until = time.perf_counter(), loop.time() + seconds
+    clients = [_Client(questions, number, until, loop.create_future()) for number in range(connections)]
+    for client in clients:
+        await loop.create_connection(partial(_same, client), "127.0.0.1", port)
+    await asyncio.gather(*(client.done for client in clients))
+    firsts = [client.first - start for client in clients if client.first]
+    return sum(client.answers for client in clients), min(firsts, default=0.0)
+
+
+def _same(client: _Client) -> _Client:
+    return client
+
+
+def asking(path: str, *, loyal: bool = True) -> bytes:
+    keys = Keys.parse(KEYS)
+    cookie = sign(keys, time.time(), stage="known", segments=("loyal",))
+    return ASK.format(path=path, more=f"Cookie: edge_visitor={cookie}\r\n" if loyal else "").encode()
+
+
+def spent(
+    where: tuple[int, list[int]], questions: Sequence[bytes], *, quick: bool, connections: int = 8
+) -> tuple[float, int]:
+    """(µs of processor a request, requests a second), after everything was asked once."""
+    port, pids = where
+    asyncio.run(_ask(port, questions, 0.05, len(questions)))
+    seconds = 0.05 if quick else 2.0
+    before, began = cpu_of(pids), time.perf_counter()
+    requests, _ = asyncio.run(_ask(port, questions, seconds, connections))
+    elapsed = time.perf_counter() - began
+    return (cpu_of(pids) - before) / requests * 1e6, round(requests / elapsed)
+
+
+def ways(*, quick: bool) -> list[Table]:
+    """The paths that a request can take."""
+    tables = []
+    for size in (20,) if quick else (20, 100, 400):
+        with baseline(pages.page(size * pages.KB)) as plain:
+            rows = [_row("uvicorn, the page from memory (baseline)", spent(plain, [asking("/")], quick=quick))]
+        with proxy() as ours:
+            for name, path, loyal in (
+                ("passed, nobody's rules", f"/file/{size}", False),
+                ("rewritten, another token each time", f"/new/{size}", True),
+                ("rewritten, the same bytes again, not to be kept", f"/again/{size}", True),
+                ("kept, with this visitor's edits", f"/shared/{size}", True),
+                ("kept, nothing to edit", f"/shared/{size}", False),
+            ):
+                rows.append(_row(name, spent(ours, [asking(path, loyal=loyal)], quick=quick)))
+        tables.append(Table(f"a request for {size} KB", "µs CPU", rows, ("a second",)))
+    return tables
+
+
+def connections(*, quick: bool) -> list[Table]:
+    """One to 64 connections at once, and one worker or two."""
+    rows = []
+    for workers in (1,) if quick else (1, 2):
+        with proxy("--workers", str(workers)) as ours:
+            for count in (1, 4) if quick else (1, 8, 64):
+                cost = spent(ours, [asking("/new/20")], quick=quick, connections=count)
+                rows.append(_row(f"{workers} worker{'s' if workers > 1 else ''}, {count} connections", cost))
+    return [Table("rewritten, 20 KB", "µs CPU", rows, ("a second",))]
+
+
+def kept(*, quick: bool) -> list[Table]:
+    """Memory for each page that is kept, against the bytes of the page."""
+    size, number = (2, 20) if quick else (20, 1500)
+    with proxy() as ours:
+        port, pids = ours
+        asyncio.run(_ask(port, [asking(f"/shared/{size}?warm={n}") for n in range(number // 5)], 0, number // 5))
+        before = resident(pids)
+        for start in range(0, number, 100):
+            questions = [asking(f"/shared/{size}?n={n}") for n in range(start, min(start + 100, number))]
+            asyncio.run(_ask(port, questions, 0, len(questions)))
+        grown = (resident(pids) - before) / number
+    rows = [Row("its bytes (baseline)", len(pages.page(size * pages.KB)) / pages.KB), Row("memory", grown / pages.KB)]
+    return [Table(f"a kept page of {size} KB, one visitor's edits", "KB", rows)]
+
+
+def drip(*, quick: bool) -> list[Table]:
+    """When the first bytes of a page are there that the shop sends over 450 ms."""
+    rows = []
+    settings: list[tuple[str, tuple[str, ...], str]] = [
+        ("all of it waited for (baseline)", ("--early-flush", "0"), "any"),
+        ('slots with expect = "any"', (), "any"),
+        ('slots with expect = "one"', (), "one"),
+    ]
+    for name, options, expect in settings[: 2 if quick else None]:
+        with proxy(*options, expect=expect) as ours:
+            asyncio.run(_ask(ours[0], [asking("/new/100")], 0, 1))
+            tries = [asyncio.run(_ask(ours[0], [asking("/drip/400")], 0, 1))[1] for _ in range(1 if quick else 5)]
+        rows.append(Row(name, min(tries) * 1000))
+    return [Table("a slow page's first bytes", "ms", rows)]
+
+
+def _row(name: str, cost: tuple[float, int]) -> Row:
+    return Row(name, cost[0], (f"{cost[1]:,}",))
