@@ -44,7 +44,7 @@ AT_FIRST: Final = 64 * 1024
 """Bytes of a page that are looked at first: most that keeps the rest back stands there."""
 LATE: Final = 0.003
 """Seconds that the loop may be behind: one that is further behind has no time for what will come by itself."""
-LEAST: Final = 512
+LEAST: Final = 128
 """Bytes of a page for which a flush is worth its overhead."""
 OFF_LOOP: Final = 128 * 1024
 """Bytes of a page from which on its beginning is worked out in a thread."""

@@ -9,8 +9,10 @@ each slot looks for, the children that are wanted.  The version of the rules is 
 plans of slots that look for the same things still hold, and those of others are asked for no more and fall out.  A
 plan holds offsets, never the page.
 
-A shop that writes something new into every page (a token, a nonce, a time) would pay a digest for nothing: a path
-whose pages never came twice is asked for only now and then.
+A shop that writes something new into every page (a token, a number, a time) is no worse: the last page of each path is
+kept beside its plan, and where the next one differs from it in such values alone, the plan is carried over
+(``html.likeness``).  Where that does not help, a digest would be paid for nothing: a path whose pages never came twice
+is asked for only now and then.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Final, Protocol
 from cachetools import LRUCache
 
 from edgeproxy.core.model import Slot
+from edgeproxy.html.likeness import carried
 from edgeproxy.html.model import Charset, Element, PagePlan, SlotPlace, Unplannable
 from edgeproxy.html.plan import plan as plan_page
 
@@ -33,6 +36,7 @@ PLANS_BYTES: Final = 16 * 1024**2
 PATHS: Final = 4096  # of which it is remembered whether their pages come again
 PATIENCE: Final = 4  # new pages in a row, after which a path is asked for…
 NOW_AND_THEN: Final = 16  # …only each so many times
+SHARE: Final = 8  # a page that would take more of the memory than one part in so many is not remembered by its path
 
 _NO_CHILDREN: Mapping[str, Collection[str]] = {}
 
@@ -61,12 +65,16 @@ _Key = tuple[object, ...]
 
 
 class Plans:
-    """The plans of one worker, at most ``limit`` bytes of them, least recently used dropped first; 0 keeps none."""
+    """The plans of one worker, at most ``limit`` bytes of them, least recently used dropped first; 0 keeps none.
+
+    The last pages of paths take as much again.
+    """
 
     def __init__(self, limit: int = PLANS_BYTES, *, count: Callable[[str], object] = lambda how: None) -> None:
         """``count`` is told of each page: "kept" or "made"."""
         self._count = count
         self._plans: LRUCache[_Key, PagePlan | str] = LRUCache(max(limit, 1), getsizeof=weight)
+        self._latest: LRUCache[_Key, tuple[bytes, PagePlan]] = LRUCache(max(limit, 1), getsizeof=_latest_weight)
         self._luck: LRUCache[str, int] = LRUCache(PATHS)
         self._lock = threading.Lock()
         self._on = limit > 0
@@ -79,12 +87,13 @@ class Plans:
     @property
     def size(self) -> int:
         """Bytes that they take, about."""
-        return int(self._plans.currsize)
+        return int(self._plans.currsize + self._latest.currsize)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._plans.clear()
+            self._latest.clear()
             self._luck.clear()
 
     def of(self, digest: bytes) -> Planner:
@@ -113,15 +122,58 @@ class Plans:
             children: Mapping[str, Collection[str]] = _NO_CHILDREN,
             csp: str | None = None,
         ) -> PagePlan:
-            if not self._worth_it(path):
-                return plan_page(body, charset, slots, children=children, csp=csp)
-            before = self.hits
-            made = self._plan(digest_of(body), body, charset, slots, children, csp)
-            with self._lock:
-                self._luck[path] = 0 if self.hits > before else self._luck.get(path, 0) + 1
+            alike = self._alike(path, body, charset, slots, children, csp)
+            if alike is not None:
+                return alike
+            if self._worth_it(path):
+                before = self.hits
+                made = self._plan(digest_of(body), body, charset, slots, children, csp)
+                with self._lock:
+                    self._luck[path] = 0 if self.hits > before else self._luck.get(path, 0) + 1
+            else:
+                made = plan_page(body, charset, slots, children=children, csp=csp)
+            self._remember(path, body, charset, slots, children, csp, made)
             return made
 
         return planner
+
+    def _alike(
+        self,
+        path: str,
+        body: bytes,
+        charset: Charset,
+        slots: Sequence[Slot],
+        children: Mapping[str, Collection[str]],
+        csp: str | None,
+    ) -> PagePlan | None:
+        """The plan of the page that this path had last, where this one differs from it in tokens and the like."""
+        with self._lock:
+            last = self._latest.get((path, charset, csp, *_asked(slots, children)))
+        if last is None:
+            return None
+        selectors = [slot.find for slot in slots]
+        selectors += [text for texts in children.values() for text in texts]
+        made = carried(last[1], last[0], body, selectors)
+        if made is None:
+            return None
+        with self._lock:
+            self.hits += 1
+        self._count("kept" if made is last[1] else "carried over")
+        return _of_these(made, slots)
+
+    def _remember(
+        self,
+        path: str,
+        body: bytes,
+        charset: Charset,
+        slots: Sequence[Slot],
+        children: Mapping[str, Collection[str]],
+        csp: str | None,
+        made: PagePlan,
+    ) -> None:
+        if self._on and len(body) + weight(made) <= self._latest.maxsize / SHARE:
+            with self._lock:
+                self._latest[path, charset, csp, *_asked(slots, children)] = (body, made)
 
     def _worth_it(self, path: str) -> bool:
         if not self._on:
@@ -142,9 +194,7 @@ class Plans:
         children: Mapping[str, Collection[str]],
         csp: str | None,
     ) -> PagePlan:
-        wanted = tuple((slot.name, slot.find, slot.expect) for slot in slots)
-        asked = tuple((name, tuple(texts)) for name, texts in children.items())
-        key = (digest, len(body), charset, csp, wanted, asked)
+        key = (digest, len(body), charset, csp, *_asked(slots, children))
         with self._lock:
             known = self._plans.get(key)
             if known is None:
@@ -171,6 +221,16 @@ class Plans:
         if self._on and weight(made) <= self._plans.maxsize:
             with self._lock:
                 self._plans[key] = made
+
+
+def _asked(slots: Sequence[Slot], children: Mapping[str, Collection[str]]) -> tuple[object, object]:
+    """What a plan was asked for: two that are asked the same of the same page are the same."""
+    wanted = tuple((slot.name, slot.find, slot.expect) for slot in slots)
+    return wanted, tuple((name, tuple(texts)) for name, texts in children.items())
+
+
+def _latest_weight(latest: tuple[bytes, PagePlan]) -> int:
+    return len(latest[0]) + weight(latest[1])
 
 
 def _of_these(page: PagePlan, slots: Sequence[Slot]) -> PagePlan:

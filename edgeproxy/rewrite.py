@@ -218,7 +218,7 @@ class Rewriter:
         out = respond.personal(lines, changed=True, negotiated=True)
         validator = None
         if respond.had_validator(lines):
-            validator = respond.etag(blake2b(made.body, digest_size=12).hexdigest(), coding)
+            validator = respond.etag(blake2b(leaving, digest_size=12).hexdigest(), coding)
             if respond.matches(_conditions(intent), validator):
                 out = respond.not_modified(respond.framed(out, length=None, coding=coding, validator=validator))
                 return Page(304, out, b"", body, made)

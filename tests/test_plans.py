@@ -143,3 +143,26 @@ def test_a_page_that_nobody_may_store_is_parsed_once_while_its_bytes_stay_the_sa
         assert 'edgeproxy_plans_total{how="made"} 1.0' in metrics
 
     asyncio.run(story())
+
+
+def test_the_plan_of_a_paths_last_page_serves_the_next_one_that_differs_in_a_token() -> None:
+    counted: list[str] = []
+    plans = Plans(count=counted.append)
+
+    def look(body: bytes, path: str = "/", slots: Sequence[Slot] = (X,)) -> PagePlan:
+        made = plans.on(path)(body, UTF8, slots)
+        assert made == plan(body, UTF8, slots)
+        return made
+
+    pages = [
+        PAGE.replace(b"<body", b'<meta name=csrf content="%b"><body' % token) for token in (b"a1", b"b2", b"longer")
+    ]
+    assert look(pages[0]) is look(pages[0])
+    assert look(pages[1]) is look(pages[0])
+    look(pages[2])
+    assert counted == ["made", "kept", "kept", "kept", "carried over"]
+    before = len(counted)
+    look(PAGE + b"<p>more")  # no token, but another page
+    look(pages[0], "/other")  # of which nothing is known
+    look(pages[0], slots=(slot("x", "p"),))
+    assert counted[before:] == ["made", "kept", "made"]

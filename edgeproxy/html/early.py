@@ -44,7 +44,6 @@ from edgeproxy.html.verb import Verb, Zone
 
 _HTML: Final = turbohtml.Namespace.HTML
 _LEAVING: Final = re.compile(r"</(?:body|html)", re.IGNORECASE)
-_FORMATTING: Final = ", ".join(sorted(FORMATTING))
 _INSIDE: Final = (Zone.TAG, Zone.ENDS, Zone.CONTENT, Zone.CHILDREN)
 _PENDING: Final = "its end has not come yet"
 
@@ -121,7 +120,7 @@ class _Front:
         self.charset = charset
         self.decision = decision
         self.edits = _edits(decision)
-        self.open: set[turbohtml.Element] = set()  # that has begun and not ended
+        self.open: list[turbohtml.Element] = []  # what has begun and not ended, outermost first
         self.at = self.firm = self._boundary()
         self.survey = Survey(source, charset)
         self.hydrated = self.survey.framework is not None or hydration.announced(source)
@@ -173,26 +172,22 @@ class _Front:
                 if location.end_tag is not None:
                     return max(end, location.end_tag.end_offset)
                 end = max(end, location.start_tag.end_offset)
-            self.open.add(last)
+            self.open.append(last)
             node = last
 
     def _left_open(self) -> None:
-        """Nothing is settled behind what the parser may still move: see the theory above."""
-        document = self.source.document
-        for element in document.select(_FORMATTING):
-            location = self.source.location(element)
-            if location is None:  # a copy of an unclosed one
-                self._back(self._around(element))
-            elif location.end_tag is None and element.namespace is _HTML:
-                self._back(location.start_tag.start_offset)
-                break
-        for element in document.select("table, form"):
-            location = self.source.location(element)
-            if (
-                location is not None
-                and location.end_tag is None
-                and (element.tag == "table" or element not in self.open)
-            ):
+        """Nothing is settled behind what the parser may still move: see the theory above.
+
+        Only what is on its stack can be; that is the last element of the page, the last one in it, and so on.
+        """
+        for element in self.open:
+            html = element.namespace is _HTML
+            if html and (element.tag == "table" or element.tag in FORMATTING):
+                start = self.source.start(element)
+                self._back(self._around(element) if start is None else start)
+        for form in self.source.document.select("form"):
+            location = self.source.location(form)
+            if location is not None and location.end_tag is None and form not in self.open:
                 self._back(location.start_tag.start_offset)
 
     def _around(self, element: turbohtml.Element) -> int:

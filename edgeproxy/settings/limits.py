@@ -44,7 +44,9 @@ class Limits:
         128 * 1024**2, "size", "memory for stored pages with edits, compressed, in each worker (0: none)"
     )
     plans_bytes: int = _limit(
-        16 * 1024**2, "size", "memory for where slots are in pages that come again, in each worker (0: none)"
+        16 * 1024**2,
+        "size",
+        "memory for where slots are in pages that come again, and as much for such pages, in each worker (0: none)",
     )
     cache_bytes: int = _limit(
         64 * 1024**2, "size", "memory for pages and files of the shop that many may get, in each worker (0: none)"

@@ -19,7 +19,7 @@ _HEAD = """<!DOCTYPE html>
 <main><section id="hero" class=hero><h1>Chairs</h1><p>For you &amp; your home</p></section>
 <div id="curated" class=block><h2>Popular</h2></div><ul class=products>
 """
-_ITEM = """<li class="card card--{n}"><a href="/p/{n}?a=1&b=2"><img src="/i/{n}.jpg" alt="Chair {n}" width=120 height=99>
+_ITEM = """<li class="card card--{n}"><a href="/p/{n}?a=1&b=2"><img src="/i/{n}.jpg" alt="Chair {n}" width=99 height=99>
 <span class="name">Chair number {n} &mdash; café</span> <b class=price>€{n}.90</b></a>
 <button type=button data-id="{n}">Add to basket</button></li>
 """

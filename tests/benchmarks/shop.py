@@ -44,6 +44,8 @@ def _answer(path: str) -> bytes:
         before, after = _page(int(size))
         token = secrets.token_hex(16).encode() if kind == "new" else _TOKEN
         body = before + token + after
+        if kind == "shared":  # what has a token in it is nobody else's
+            body = body.replace(b"name=csrf", b"name=kind", 1)
         head = b"Content-Type: text/html; charset=utf-8\r\n" + (_KEPT if kind == "shared" else _OWN)
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
 
