@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 
 from edgeproxy.assembly import Assembly
 from edgeproxy.blame import Blame
-from edgeproxy.console.admin import build_admin
+from edgeproxy.console.single import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.drafts import Drafts
 from edgeproxy.journal import Journal
@@ -41,6 +41,7 @@ from edgeproxy.reuse import Reuse
 from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
 from edgeproxy.settings import Settings
+from edgeproxy.sheet.looking import Looking
 from edgeproxy.variants import Variants
 from edgeproxy.verification import Verification
 from edgeproxy.why.page import WHY_PATH, WhyPage
@@ -60,6 +61,7 @@ class Parts:
     transport: httpx.AsyncBaseTransport
     checks: Callable[[], Coroutine[None, None, None]] | None = None  # of the shop's addresses, for ever
     cache: PageCache | None = None
+    looking: Looking | None = None  # sheets and explanations for the console
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -163,15 +165,17 @@ def build_app(
         checks = partial(
             transport.watch, settings.origin_health.encode(), _asks(settings), settings.limits.origin_health_seconds
         )
+    looking = Looking(proxy, books, clock)
     return Parts(
         proxy,
-        build_admin(settings, journal, books, cache=cache, clock=clock),
+        build_admin(settings, journal, books, cache=cache, looking=looking, clock=clock),
         journal,
         books,
         source,
         transport,
         checks,
         cache,
+        looking,
     )
 
 

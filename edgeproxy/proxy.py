@@ -132,6 +132,11 @@ class EdgeProxy:
         self._cache = cache
         self.lane = self._fast_lane(cache) if cache is not None else None
 
+    @property
+    def keys(self) -> Keys:
+        """What signs and verifies now."""
+        return self._settings.keys
+
     def use_keys(self, keys: Keys) -> None:
         """Sign and verify with these, from the next request on."""
         self._settings = replace(self._settings, keys=keys)

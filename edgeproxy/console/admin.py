@@ -2,7 +2,7 @@
 
 Here: ``/healthz``, ``/readyz``, ``/metrics``, ``/reload`` as a Starlette app with ``PURGE`` (``purging``) and the
 console's pages (``site``) beside them, and who may ask.  Not here: anything a visitor can reach (the shop's listener
-knows none of these paths), nor where the answers come from (``Overview``: a supervisor's, or ``OneProcess``).
+knows none of these paths), nor where the answers come from (``overview``: a supervisor's, or a ``single`` process's).
 
 Who may ask: a browser that somebody has open can be made to ask a listener on loopback in the name of a site (DNS
 rebinding), so the Host must be an address, ``localhost``, or a name that the operator gave.  It can also be made to
@@ -26,15 +26,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edgeproxy.console import site
 from edgeproxy.console.access import Access, from_elsewhere
-from edgeproxy.console.overview import Books, OneProcess, Overview, Standing
+from edgeproxy.console.overview import Overview, Standing
 from edgeproxy.console.purging import Purging
 from edgeproxy.hosts import host_name
-from edgeproxy.journal import Journal
-from edgeproxy.pages import PageCache
 from edgeproxy.settings import Settings
 from edgeproxy.values import is_ip, is_loopback
 
-__all__ = ["Books", "OneProcess", "Overview", "Standing", "build_admin", "build_console"]
+__all__ = ["build_console"]
 
 
 class _OnlyKnownHosts:
@@ -52,18 +50,6 @@ class _OnlyKnownHosts:
                 await PlainTextResponse("this listener has another name\n", 421)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def build_admin(
-    settings: Settings,
-    journal: Journal,
-    books: Books,
-    *,
-    cache: PageCache | None = None,
-    clock: Callable[[], float] = time.time,
-) -> Starlette:
-    """The app of the admin listener of one process; ``app.state.draining``, which the server sets, is a stop's mark."""
-    return build_console(settings, OneProcess(journal, books, cache), clock=clock)
 
 
 def build_console(settings: Settings, overview: Overview, *, clock: Callable[[], float] = time.time) -> Starlette:
@@ -126,6 +112,7 @@ def build_console(settings: Settings, overview: Overview, *, clock: Callable[[],
         exception_handlers=handlers,
     )
     app.state.draining = False
+    app.state.public = ""  # where visitors come, once the server knows its port
     return app
 
 

@@ -1,25 +1,22 @@
-"""Who knows how everything stands: what the admin listener and the console ask, and the answers of a single process.
+"""Who knows how everything stands: what the admin listener and the console ask.
 
-Here: the ``Overview`` protocol with its nouns, and ``OneProcess``.  Not here: the answers of several workers
-(``server.supervisor``), HTTP (``admin``, ``site``).
+Here: the ``Overview`` protocol with its nouns.  Not here: the answers of several workers (``server.supervisor``) and
+of a single process (``single``), HTTP (``admin``, ``site``).  Imports nothing that only workers use: the supervisor
+knows this module.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from edgeproxy.console.bookview import view
-from edgeproxy.core.model import Problem, RuleBook, Severity
-from edgeproxy.core.paths import compile_paths
+from edgeproxy.core.model import RuleBook
+from edgeproxy.core.signing import Keys
 from edgeproxy.counters import Export
-from edgeproxy.history import Past, merged
-from edgeproxy.journal import CONTENT_TYPE, Journal
-from edgeproxy.pages import PageCache
+from edgeproxy.history import Past
 
-__all__ = ["Books", "OneProcess", "Overview", "Rules", "Standing", "Workers"]
+__all__ = ["Books", "Overview", "Rules", "Standing", "Workers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,12 @@ class Overview(Protocol):
     async def survey(self, at: float) -> Mapping[str, Any]:
         """What the live rules come to at a moment (``bookview.view``); {} without any."""
 
+    async def look(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A contact sheet or an explanation (``sheet.looking``): its HTML, or what is wrong in words."""
+
+    def keys(self) -> Keys:
+        """What signs links now."""
+
     def rules(self) -> Rules:
         """How the rules on disk stand to those that are live."""
 
@@ -87,67 +90,3 @@ class Books(Protocol):
     @property
     def book(self) -> RuleBook | None:
         """The last good book; None when there never was one."""
-
-
-class OneProcess:
-    """The overview of a process that serves by itself."""
-
-    def __init__(self, journal: Journal, books: Books, cache: PageCache | None = None) -> None:
-        self.draining = False
-        self._cache = cache
-        self._journal = journal
-        self._books = books
-
-    async def health(self) -> Standing:
-        return Standing(True, ["ok"])
-
-    async def readiness(self) -> Standing:
-        if self.draining:
-            return Standing(False, ["a stop has begun"])
-        book = self._books.book
-        if book is None:
-            return Standing(False, ["no rules are live: the folder has mistakes"])
-        lines = [f"ready, rules {book.version}"]
-        mistakes = sum(problem.severity is Severity.MISTAKE for problem in self._problems)
-        if mistakes:
-            lines.append(f"the rules on disk have {mistakes} mistakes; these are the last good ones")
-        return Standing(True, lines)
-
-    async def metrics(self) -> tuple[bytes, str]:
-        return self._journal.metrics(), CONTENT_TYPE
-
-    async def reload(self) -> Standing:
-        again: Callable[[], object] | None = getattr(self._books, "reload", None)
-        if again is None:
-            return Standing(False, ["these rules are no folder: there is nothing to read again"])
-        again()
-        book, ok = self._books.book, not getattr(self._books, "stale", False)
-        self._journal.rules(book, ok=ok)
-        last = "the rules on disk have mistakes" if not ok or book is None else f"rules {book.version} are live"
-        return Standing(ok, [*map(str, self._problems), last])
-
-    async def purge(self, paths: Sequence[str], tags: Sequence[str]) -> int:
-        if self._cache is None:
-            return 0
-        return self._cache.purge(compile_paths(paths) if paths else None, tags)
-
-    async def numbers(self) -> Export:
-        return self._journal.counters.export()
-
-    async def past(self) -> Past:
-        return merged([self._journal.history.export()])
-
-    async def survey(self, at: float) -> Mapping[str, Any]:
-        book = self._books.book
-        return {} if book is None else await asyncio.to_thread(view, book, at)
-
-    def rules(self) -> Rules:
-        stale = getattr(self._books, "stale", False)
-        return Rules(self._books.book is not None, not stale, tuple(map(str, self._problems)))
-
-    def workers(self) -> Workers:
-        return Workers(1, 1)
-
-    @property
-    def _problems(self) -> tuple[Problem, ...]:
-        return getattr(self._books, "problems", ())

@@ -136,6 +136,18 @@ class Surveyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Show:
+    """Make a contact sheet or an explanation → ``Shown``."""
+
+    asked: dict[str, Any]  # as ``sheet.looking.Looking.ask`` takes it
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Take nothing new, finish what is at work, say your last numbers, end → ``Numbers``."""
 
@@ -164,7 +176,7 @@ class Failed:
 
 Message = (
     Start | Accept | Offer | Judged | Settle | NewKeys | NewCertificate | Purge | Purged | Report | Numbers | Look
-    | Seen | Survey | Surveyed | Drain | Hurry | Leaving | Done | Failed
+    | Seen | Survey | Surveyed | Show | Shown | Drain | Hurry | Leaving | Done | Failed
 )  # fmt: skip
 
 _KINDS: Final[dict[str, type[Any]]] = {each.__name__: each for each in typing.get_args(Message)}

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
-from edgeproxy.console.admin import Standing
+from edgeproxy.console.overview import Standing
 from edgeproxy.core.visitor import BadKey
 from edgeproxy.counters import Counters
 from edgeproxy.rulebook import Contents, changes, read

@@ -340,6 +340,8 @@ async def serve(
     async with running(), ticking(public, private):
         try:
             urls = listeners.urls
+            if hasattr(admin, "state"):
+                admin.state.public = urls[0]
             await private.start()
             await public.start()
             yield urls

@@ -89,6 +89,7 @@ async def _run(supervisor: Supervisor, admin: socket.socket, environ: Mapping[st
     console = build_console(settings, supervisor)
     listener = Listener.of(console, Guard(settings.limits), admin)
     public = address_of(supervisor.bound[0])
+    console.state.public = f"{supervisor.scheme}://{public}"
     admin_address = address_of(admin)
     with _signals(supervisor, stop, hurry):
         if not await _started(supervisor, stop):

@@ -19,10 +19,11 @@ import itertools
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from edgeproxy.console.overview import Rules, Standing, Workers
+from edgeproxy.core.signing import Keys
 from edgeproxy.counters import CONTENT_TYPE, Counters, summed
 from edgeproxy.history import Past, exported, merged
 from edgeproxy.server import control
@@ -39,6 +40,7 @@ STEADY: Final = 10.0  # a worker that lived so long did not die of how it began
 BACK_OFF: Final = (0.0, 0.25, 1.0, 4.0, 15.0)  # seconds before a worker is started again: the first death is no pattern
 POLL: Final = 5.0  # between two questions for a worker's numbers
 LOOKS: Final = 12  # questions for numbers to each question for what is remembered
+LOOKING: Final = 90.0  # for a sheet of many pages, of a slow shop
 FRESH: Final = 60.0  # seconds for which what the rules come to is not asked again
 MARGIN: Final = 10.0  # beyond its drain, for a worker to end
 
@@ -367,6 +369,20 @@ class Supervisor:
                     self._surveyed = (version, at, book)
                 return book
         return {}
+
+    async def look(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A contact sheet or an explanation, made by the worker that has served longest."""
+        for child in sorted(self.children.values(), key=lambda child: child.born):
+            with contextlib.suppress(Gone, TimeoutError):
+                try:
+                    return (await child.ask(control.Show(dict(asked)), control.Shown, seconds=LOOKING)).told
+                except Unable as problem:
+                    return {"trouble": f"a fault of ours: {problem}"}
+        return {"trouble": "no worker is there to answer"}
+
+    def keys(self) -> Keys:
+        """What signs links now."""
+        return self.settings.keys
 
     def rules(self) -> Rules:
         """How the rules on disk stand to those that are live."""

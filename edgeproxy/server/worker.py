@@ -114,9 +114,13 @@ class Worker:
             case control.Report():
                 return control.Numbers(self._served.journal.counters.export())
             case control.Look():
+                self._served.journal.settle()
                 return control.Seen(self._served.journal.history.export())
             case control.Survey(at):
                 return control.Surveyed(await self._books.survey(at))
+            case control.Show(asked):
+                looking = self._served.looking
+                return control.Shown(await looking.ask(asked) if looking else {"trouble": "nothing is served here"})
             case control.Drain():
                 await self.drain()
                 return control.Numbers(self._served.journal.counters.export())

@@ -26,7 +26,7 @@ from edgeproxy.html.model import Unplannable
 from edgeproxy.sheet.differences import compared, words_of
 from edgeproxy.sheet.model import OWN, Cell, Persona, Place, Sheet, Wish, cells_of, edits_of
 
-__all__ = ["Front", "NoLeave", "Told", "ask_sheet", "front"]
+__all__ = ["Front", "NoLeave", "Told", "ask_sheet", "explain", "front"]
 
 SECONDS: Final = 45.0  # for one answer: longer than the proxy itself waits for the shop
 AT_ONCE: Final = 4
@@ -34,6 +34,9 @@ LASTS: Final = 3600.0  # the leave to preview: as long as a big sheet may take
 BIGGEST: Final = 8 << 20  # bytes of a page that is shown
 UNEXPLAINED: Final = "the proxy does not explain this page: its log says why"
 AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
+
+_FRAME: Final = {"accept": "text/html,*/*;q=0.8", "accept-encoding": "identity", "sec-fetch-dest": "iframe"}
+"""As a browser asks for a page in a frame: there the preview has no bar."""
 
 Told = Callable[[int, int, Place], None]
 """Hears of progress: how many cells are done, of how many, and which was the last."""
@@ -126,10 +129,9 @@ async def ask_sheet(
 async def _cell(proxy: Front, place: Place, own: Cell | None) -> tuple[Cell, Mapping[str, Any]]:
     flags = PreviewFlags(persona=place.persona or None, at=place.moment or None, off=place.persona == OWN)
     target = _with(place.page, flags)
-    frame = {"accept": "text/html,*/*;q=0.8", "accept-encoding": "identity", "sec-fetch-dest": "iframe"}
     try:
-        page = await proxy.get(target, frame)
-        why = await proxy.get(_and(target, "edge_explain=json"), frame)
+        page = await proxy.get(target, _FRAME)
+        why = await proxy.get(_and(target, "edge_explain=json"), _FRAME)
     except httpx.HTTPError as error:
         return Cell(place, problem=f"no answer: {error or type(error).__name__}"), {}
     explanation = _explanation(why)
@@ -156,9 +158,18 @@ async def _cell(proxy: Front, place: Place, own: Cell | None) -> tuple[Cell, Map
     problem = _problem(cell)
     cell = replace(cell, problem=problem, notes=() if problem or own is None else cell.notes)
     if own is not None and not cell.problem and not own.problem:
-        taken, added = compared(words_of(_text(own)), words_of(_text(cell)))
+        taken, added = await asyncio.to_thread(_compared, own, cell)
         cell = replace(cell, taken="\n".join(taken), added="\n".join(added), own_size=len(own.body))
     return cell, explanation
+
+
+async def explain(proxy: Front, page: str, flags: Sequence[tuple[str, str]]) -> Mapping[str, Any] | None:
+    """The explanation of a page, as its JSON, for whom the flags name; None where there is none.
+
+    Raises httpx.HTTPError.
+    """
+    target = _and(page, urlencode([*flags, ("edge_explain", "json")]))
+    return _explanation(await proxy.get(target, _FRAME))
 
 
 def _explanation(answer: httpx.Response) -> Mapping[str, Any] | None:
@@ -183,6 +194,10 @@ def _problem(cell: Cell) -> str:
         return f"{len(cell.body):,} bytes, and {BIGGEST:,} are the most that is shown"
     strange = [note for note in cell.notes if note.startswith(("unknown ", "edge_"))]
     return "; ".join(strange)
+
+
+def _compared(own: Cell, cell: Cell) -> tuple[list[str], list[str]]:
+    return compared(words_of(_text(own)), words_of(_text(cell)))
 
 
 def _text(cell: Cell) -> str:

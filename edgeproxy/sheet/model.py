@@ -10,11 +10,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["MOST_CELLS", "Cell", "Edited", "Persona", "Picture", "Place", "Sheet", "Wish", "cells_of", "troubles_of"]
+__all__ = [
+    "MOST_CELLS",
+    "SHEET_POLICY",
+    "Cell",
+    "Edited",
+    "Persona",
+    "Picture",
+    "Place",
+    "Sheet",
+    "Wish",
+    "cells_of",
+    "troubles_of",
+]
 
 MOST_CELLS: Final = 200
 OWN: Final = ""
 """In place of a persona's name: the shop's own page."""
+
+SHEET_POLICY: Final = (
+    "default-src 'none'; style-src * 'unsafe-inline'; img-src * data:; font-src * data:; media-src *; frame-src *;"
+    " form-action 'none'; frame-ancestors 'none'"
+)
+"""For a sheet that is served: its frames inherit it, and load the shop's styles and pictures; nothing runs."""
 
 _LONGEST_PATH: Final = 2048
 _SAFE: Final = re.compile(r"/[!-~]*", re.ASCII)

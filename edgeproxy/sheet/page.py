@@ -19,13 +19,7 @@ from edgeproxy.core.words import count
 from edgeproxy.sheet.framing import framed
 from edgeproxy.sheet.model import OWN, Cell, Sheet
 
-__all__ = ["POLICY", "sheet_page"]
-
-POLICY: Final = (
-    "default-src 'none'; style-src * 'unsafe-inline'; img-src * data:; font-src * data:; media-src *; frame-src *;"
-    " form-action 'none'; frame-ancestors 'none'"
-)
-"""For a sheet that is served: its frames inherit it, and load the shop's styles and pictures; nothing runs."""
+__all__ = ["sheet_page"]
 
 _TOKENS: Final = Path(pages.__file__).with_name("static") / "tokens.css"
 

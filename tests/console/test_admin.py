@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from edgeproxy.console.admin import build_admin
+from edgeproxy.console.single import build_admin
 from edgeproxy.core.model import Problem, RuleBook, Severity, Shop, Where
 from edgeproxy.core.visitor import Keys
 from edgeproxy.journal import Journal

@@ -7,15 +7,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from edgeproxy.console.access import ATTEMPTS, COOKIE, LASTS, WHILE
+from edgeproxy.console.showing import base_of
 from edgeproxy.console.site import NAV
 from edgeproxy.core.model import Problem, Severity, Where
-from tests.world import NOON, PAGE, RULES, Shop, Told, World
+from edgeproxy.origin import ShopRefused
+from edgeproxy.settings import Settings
+from tests.world import KEYS, NOON, PAGE, RULES, Shop, Told, World
 
 TOKEN = "a-token-for-the-console-7c1"
 HOSTILE = "<script>alert(1)</script>"
@@ -208,6 +212,143 @@ def test_whatever_comes_from_outside_is_text() -> None:
 @pytest.mark.parametrize("name", ["", "..%2fsite.py", "../site.py", "console.css/x", "site.py"])
 def test_only_its_own_files_are_served(name: str) -> None:
     assert Console(World()).get(f"/static/{name}").status_code == 404
+
+
+# ------------------------------------------------------------------ why, and contact sheets
+
+PEOPLE = '[anna]\nsays = "A stranger"\ncookie = false\n[eva]\nstage = "loyal"\nsegments = ["outdoor"]\n'
+
+
+def peopled(**settings: Any) -> Console:
+    return Console(World(rules={**RULES, "personas.toml": PEOPLE}, settings=settings))
+
+
+def test_a_decision_leads_to_its_explanation() -> None:
+    console = visited(World(), ("/", "loyal"), ("/c/boots", None))
+    stranger, loyal = re.findall(r'href="(/explain[^"]+)"', console.get("/live").text)
+    said = console.text(unescape(loyal))
+    assert "Why this page looks as it does" in said
+    assert 'stage "loyal"' in said
+    assert re.search(r"thanks .*applied", said)
+    assert "2026-06-01 12:00" in said
+    assert re.search(r"calm .*applied", console.text(unescape(stranger)))
+    policy = console.get(unescape(loyal)).headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("page=c/boots", "is no path"),
+        ("page=//evil.example/", "is no path"),
+        ("page=/&persona=olga", "unknown persona"),
+        ("page=/&at=tomorrow", "edge_at is"),
+        ("page=/&stage=olga", "unknown stage"),
+        (f"page=/{HOSTILE}", "Why this page looks as it does"),
+        ("page=/%0d%0ax:+y", "is no path"),
+    ],
+)
+def test_whatever_is_asked_of_an_explanation_is_answered_in_words(query: str, words: str) -> None:
+    console = peopled()
+    assert words in console.text(f"/explain?{query}")
+    assert "<script" not in console.get(f"/explain?{query}").text
+
+
+def test_a_shop_that_does_not_answer_is_told() -> None:
+    console = peopled()
+    console.world.shop.answer = ShopRefused("refused", "no connection")
+    assert "this page is not explained" in console.text("/explain?page=/")
+
+
+def ask_sheet(console: Console, form: str, **more: Any) -> httpx.Response:
+    return console.get("/sheet", method="POST", form=form, **more)
+
+
+def test_the_form_shows_a_sheet_of_what_visitors_get() -> None:
+    console = peopled()
+    answer = ask_sheet(console, "pages=/%0A/other&persona=eva&do=show")
+    assert answer.status_code == 303
+    shown = console.get(answer.headers["location"])
+    assert shown.status_code == 200
+    assert shown.text.count("<iframe") == 4
+    assert "Good to see you" in shown.text
+    assert "base href=&#34;http://shop.example:8080/" in shown.text
+    policy = shown.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert {asked.method for asked in console.world.shop.asked} == {"GET"}
+
+
+def test_a_link_shows_that_sheet_to_who_has_no_token_until_it_ends() -> None:
+    console = peopled(admin_token=TOKEN)
+    assert ask_sheet(console, "pages=/&do=link").headers["location"].startswith("/login")
+    console.get("/login", method="POST", form=f"token={TOKEN}")
+    answer = ask_sheet(console, "pages=/&lasts=1d&do=link")
+    link = unescape(re.findall(r'value="(http://127[^"]+)"', answer.text)[0])
+    assert "Good until 2 June" in " ".join(answer.text.split())
+    other = Console(console.world)
+    path = link.removeprefix("http://127.0.0.1:8081")
+    assert other.get(path).status_code == 200
+    assert "Good to see you" in other.get(path).text
+    asked = len(console.world.shop.asked)
+    other.get(path)
+    assert len(console.world.shop.asked) == asked, "shown again, not made again"
+    assert other.get(path[:-1]).status_code == 403
+    assert other.get("/slots").status_code == 303
+    console.world.now += 86_401
+    late = other.get(path)
+    assert late.status_code == 403
+    assert "it expired" in late.text
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("pages=", "no page is named"),
+        ("pages=boots", "is no path"),
+        ("pages=/&persona=olga", "there is no persona"),
+        ("pages=/&at=never", "is not a date"),
+        ("pages=" + "+".join(f"/{n}" for n in range(40)), "that would be 120 pictures, and 60 are the most"),
+        ("pages=/" + "x" * 40_000, "no page is named"),
+        ("&".join("pages=/" for _ in range(600)), "no page is named"),
+        (f"pages=/{HOSTILE.replace('/', '')}&at={HOSTILE}", "is not a date"),
+    ],
+)
+def test_a_form_that_cannot_be_followed_is_shown_again_with_the_reason(form: str, words: str) -> None:
+    answer = ask_sheet(peopled(), form)
+    assert answer.status_code == 422
+    assert words in unescape(answer.text)
+    assert "<script>alert" not in answer.text
+
+
+def test_a_page_of_another_origin_makes_no_link() -> None:
+    answer = ask_sheet(peopled(), "pages=/&do=link", headers={"origin": "http://evil.example"})
+    assert answer.status_code == 403
+    assert "/sheet/e" not in answer.text
+
+
+def test_without_rules_there_is_no_sheet_and_a_word_says_so() -> None:
+    console = peopled()
+    path = ask_sheet(console, "pages=/").headers["location"]
+    console.world.books.book = None
+    answer = console.get(path)
+    assert answer.status_code == 503
+    assert "no rules are live" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "base"),
+    [
+        ({"hosts": ()}, "http://127.0.0.1:8080"),
+        ({"hosts": ("*.shop.example",)}, "http://127.0.0.1:8080"),
+        ({"hosts": ("*.shop.example", "www.shop.example")}, "http://www.shop.example:8080"),
+        ({"hosts": ("shop.example",), "trust": ("10.0.0.0/8",)}, "https://shop.example"),
+    ],
+)
+def test_frames_load_from_where_visitors_come(settings: dict[str, Any], base: str) -> None:
+    made = Settings("http://shop.internal", Path(), KEYS, **settings)
+    assert base_of(made, "") == base
 
 
 # ------------------------------------------------------------------ who may look

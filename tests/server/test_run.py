@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from edgeproxy.console.admin import build_admin
+from edgeproxy.console.single import build_admin
 from edgeproxy.core.visitor import Keys
 from edgeproxy.journal import Journal
 from edgeproxy.server import run as running
