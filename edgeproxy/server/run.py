@@ -282,7 +282,7 @@ def start_logging(out: TextIO) -> None:
     """What is told of what happens goes to ``out``, unless somebody has arranged it otherwise."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, stream=out, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("uvicorn", "watchfiles"):
+    for chatty in ("uvicorn", "watchfiles", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -82,6 +82,8 @@ class Pretender:
                 return control.Numbers(self.numbers())
             case control.Look():
                 return control.Seen(self.past.export())
+            case control.Show(asked):
+                return control.Shown({"html": f"{asked['page']} by {self.slot}"})
             case control.Survey(at):
                 return control.Surveyed({"version": self.version, "at": at})
             case control.Drain():
@@ -308,6 +310,18 @@ def test_a_worker_that_does_not_answer_keeps_nobody_from_looking(tmp_path: Path)
             made.started[0].process.end(-9)
             await made.until(lambda: len(made.started) == 3)
             assert (await made.supervisor.past()).total(APPLIED, 1000.0, HOUR) == {"calm": 2}
+
+    run(test())
+
+
+def test_the_worker_that_has_served_longest_is_asked_for_sheets(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 2) as made:
+            first = min(made.supervisor.children.values(), key=lambda child: child.born)
+            assert await made.supervisor.look({"page": "/"}) == {"html": f"/ by {first.slot}"}
+            assert made.supervisor.keys() == KEYS
+            made.supervisor.children.clear()
+            assert "no worker" in (await made.supervisor.look({"page": "/"}))["trouble"]
 
     run(test())
 
