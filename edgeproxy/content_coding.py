@@ -22,6 +22,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 import brotli
@@ -211,6 +212,20 @@ def accepted(accept_encoding: bytes | None, offered: Iterable[str] = CODINGS) ->
     """
     if not accept_encoding:
         return ""
+    if len(accept_encoding) <= _USUAL:  # browsers have a handful of spellings, and every page asks twice
+        return _remembered(accept_encoding, tuple(offered))
+    return _judged(accept_encoding, offered)
+
+
+_USUAL = 128
+
+
+@lru_cache(256)
+def _remembered(accept_encoding: bytes, offered: tuple[str, ...]) -> str:
+    return _judged(accept_encoding, offered)
+
+
+def _judged(accept_encoding: bytes, offered: Iterable[str]) -> str:
     weights: dict[str, float] = {}
     for item in accept_encoding.decode("latin-1").split(","):
         name, _, parameters = item.partition(";")

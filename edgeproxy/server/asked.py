@@ -89,7 +89,7 @@ class Judge:
         now: float,
     ) -> Asked | None:
         """What there is to know of a head; None: it is the app's, whatever is ready."""
-        if method not in ("GET", "HEAD") or any(name in _ELSEWHERE for name, _ in headers):
+        if method not in ("GET", "HEAD") or not _ELSEWHERE.isdisjoint([name for name, _ in headers]):
             return None
         head = self._sanitiser.head(method, target, "1.1", headers, peer, scheme)
         if isinstance(head, Refusal):
