@@ -13,10 +13,11 @@ from datetime import tzinfo
 from typing import Final
 
 from edgeproxy.core import schedule
+from edgeproxy.core.audiences import named
 from edgeproxy.core.courtesy import SELLS, preference
 from edgeproxy.core.decide import decide
 from edgeproxy.core.memory import Memory, Preference
-from edgeproxy.core.model import Experience, Outcome, PageRequest, RuleBook, Source, Visitor
+from edgeproxy.core.model import Experience, Facts, Outcome, PageRequest, RuleBook, Source, Visitor
 from edgeproxy.core.recollect import NOTHING, OPTED_OUT, Recollection
 from edgeproxy.why.words import Words
 
@@ -84,7 +85,8 @@ def account(
     prefers = preference(visitor)
     if page is None:
         return Account(remembered, why, known.state.sent, prefers, None)
-    shown = tuple(Shown(_name(one), _whom(book, one, words)) for one in judged.fitting)
+    facts = Facts(judged.visitor, page, book.shop)
+    shown = tuple(Shown(_name(one), _whom(book, one, facts, words)) for one in judged.fitting)
     held = tuple(
         Held(_name(step.experience), words.of("held")[step.outcome.value])
         for step in judged.steps
@@ -177,9 +179,12 @@ def _name(experience: Experience) -> str:
     return experience.says or experience.name
 
 
-def _whom(book: RuleBook, experience: Experience, words: Words) -> str:
+def _whom(book: RuleBook, experience: Experience, facts: Facts, words: Words) -> str:
+    """For whom it is, of those that this visitor is one of."""
     found = []
     for name in experience.audiences:
+        if not named(book.audiences, name).test.holds(facts):
+            continue
         if name == "everyone":
             found.append(words.say("page.everyone"))
         elif name == "unknown":
