@@ -2,13 +2,14 @@
 
 Here: ``examine``; ``model`` has the nouns, ``choose`` says which pages are worth a look, ``reach`` (connection, TLS,
 statuses, time), ``names`` (redirects, Host), ``headers`` (cookies, caches), ``markup`` (what pages say), ``rules`` and
-``edits`` (whether the rules meet the shop) judge, ``platforms`` knows shop systems and their settings, ``report`` words
-it all.  All of it is pure.  Not here: a single socket (``commands.doctor``).
+``edits`` (whether the rules meet the shop), ``consent`` (whether visitors give theirs) judge, ``platforms`` knows shop
+systems and their settings, ``report`` words it all.  All of it is pure.  Not here: a single socket
+(``commands.doctor``).
 """
 
 from __future__ import annotations
 
-from edgeproxy.doctor import edits, headers, markup, names, platforms, reach, rules
+from edgeproxy.doctor import consent, edits, headers, markup, names, platforms, reach, rules
 from edgeproxy.doctor.model import Finding, Observed, Severity
 
 _ORDER = tuple(Severity)
@@ -21,6 +22,7 @@ def examine(seen: Observed) -> tuple[Finding, ...]:
         *reach.reach(seen),
         *rules.folder(seen),
         *rules.keys(seen),
+        *consent.consent(seen),
         *reach.statuses(seen),
         *names.redirects(seen, platform),
         *names.host(seen, platform),

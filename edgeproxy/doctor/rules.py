@@ -37,9 +37,10 @@ def folder(seen: Observed) -> Iterator[Finding]:
         count(len(things), noun)
         for things, noun in ((book.slots, "slot"), (book.audiences, "audience"), (book.experiences, "experience"))
     )
-    if parsed.warnings:
-        warned = some([shown(str(one), 160) for one in parsed.warnings], 2)
-        title = f"The rules have {count(len(parsed.warnings), 'warning')}"
+    warnings = [one for one in parsed.warnings if one.subject != "consent"]  # asked in ``consent``, and once is enough
+    if warnings:
+        warned = some([shown(str(one), 160) for one in warnings], 2)
+        title = f"The rules have {count(len(warnings), 'warning')}"
         yield Finding(_LOOK, "rules", title, warned, f"read them: {check}")
     else:
         yield Finding(_FINE, "rules", "The rules are in order", said)
