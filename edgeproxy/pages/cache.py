@@ -166,15 +166,14 @@ class PageCache:
 
         ``fill``: False where the visitor wants less than a whole answer, for which the shop is not asked for one.
         """
-        outcome: Outcome = Unshared("it varies in too many ways at once")
         for _ in range(TURNS):
             full = self.full(shared)
             outcome = await self._turn(shared, full, fill)
             if not isinstance(outcome, Unshared) and shared.cookies and not outcome.everyone:
                 return Unshared(f'the cookie "{shared.cookies[0][:60]}" may change it', asked=True)
-            if self.full(shared) == full:
-                break
-        return outcome
+            if self.full(shared) == full:  # else Vary was learnt meanwhile: it may be another's
+                return outcome
+        return Unshared("it varies by one field after the other", asked=True)
 
     def fresh_until(self, page: StoredPage) -> float:
         """The time at which it stops being fresh, as seen now: seconds since the epoch."""
@@ -318,7 +317,7 @@ class PageCache:
             return self._failing(full, f"status is {status}")
         if isinstance(terms, str):
             return self._refused(shared, full, terms)
-        again = self._learn(shared, lines)
+        again = self._learn(shared, full, lines)
         if again:
             return Unshared(again, asked=True)
         full = self.full(shared)
@@ -475,14 +474,18 @@ class PageCache:
         self._counts.refused(why)
         return Unshared(why, asked=True)
 
-    def _learn(self, shared: SharedRequest, lines: RawHeaders | list[tuple[bytes, bytes]]) -> str:
-        """What Vary names joins the key (RFC 9111, 4.1); why this answer is not the visitor's then, "" when it is."""
+    def _learn(self, shared: SharedRequest, full: FullKey, lines: RawHeaders | list[tuple[bytes, bytes]]) -> str:
+        """What Vary names joins the key (RFC 9111, 4.1); why this answer is not the visitor's then, "" when it is.
+
+        Judged by the fields that the shop was asked with, not by those that are known by now: another answer may have
+        taught them while this one was on its way.
+        """
+        asked = {name for name, _ in full[1]}
         names = {name.encode() for name in storing.varies(lines)}
-        known = self.store.varying(shared.key)
-        fresh = sorted(name for name in names - {*known} if is_left_out(name, self._country_header))
+        fresh = sorted(name for name in names - asked if is_left_out(name, self._country_header))
         if not fresh:
             return ""
-        self.store.vary(shared.key, tuple(sorted({*known, *fresh})))
+        self.store.vary(shared.key, tuple(sorted({*self.store.varying(shared.key), *fresh})))
         if not any(name in shared.left_out for name in fresh):
             return ""  # the shop was asked as this visitor asks: without these fields
         return f"it varies by {', '.join(name.decode() for name in fresh)}"
