@@ -14,6 +14,9 @@ from edgeproxy.console.pages import PAGES
 from edgeproxy.core import durations
 from edgeproxy.core.asking import Linked
 
+_SAID: Final = {"edge_off": "the shop's own page", "edge_outline": "what is changed outlined"}
+_A_MOMENT: Final = 60  # seconds that have passed since the form was sent are none
+
 CONTENT_TYPE: Final = "text/html; charset=utf-8"
 
 SCRIPT: Final = """\
@@ -40,8 +43,10 @@ def link_page(made: Linked, now: float) -> bytes:
     """The link as a whole HTML document in UTF-8; ``now`` in seconds since the epoch."""
     html = PAGES.get_template("link.html").render(
         made=made,
-        said=[f"{name.removeprefix('edge_')} {value}" for name, value in made.flags.pairs()],
-        lasts=durations.words(made.expires - now),
+        said=[
+            _SAID.get(name) or f"{name.removeprefix('edge_')} {value or 'none'}" for name, value in made.flags.pairs()
+        ],
+        lasts=durations.words(made.expires - now + _A_MOMENT),
         script=SCRIPT,
     )
     return html.encode("utf-8", "replace")

@@ -70,6 +70,11 @@ class ExplainedEdit:
     written: Written | None = None
 
     @property
+    def ended(self) -> str:
+        """What became of it, and why where that says more."""
+        return self.outcome if self.why in {"", self.outcome} else f"{self.outcome}, {self.why}"
+
+    @property
     def does(self) -> str:
         """The verb, and the fragment it has: ``inner first-steps.html``."""
         return f"{self.verb} {self.content}" if self.content else self.verb
@@ -180,10 +185,7 @@ def _slot_row(slot: ExplainedSlot) -> _Row:
     below = [slot.find + (f", {slot.found}" if slot.found else ""), slot.why]
     if len(slot.edits) > 1 or any(edit.outcome != "placed" for edit in slot.edits):
         below += [
-            f"  {edit.experience}: {edit.does}, {edit.outcome}"
-            + (f", {edit.why}" if edit.why else "")
-            + f"  {_place(edit.where, edit.written)}"
-            for edit in slot.edits
+            f"  {edit.experience}: {edit.does}, {edit.ended}  {_place(edit.where, edit.written)}" for edit in slot.edits
         ]
     return _Row(
         slot.winner is not None, slot.name, slot.winner or NOBODYS, _place(slot.where, slot.written), tuple(below)
