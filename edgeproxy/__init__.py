@@ -10,6 +10,7 @@ The map of the code, in the order in which a request meets it::
     origin.py    the shop behind us
     rulebook.py  rules/ on disk → RuleBook; watched; a good book replaces the old one whole
     journal.py   one served request = one record → access log, counters
+    previewing.py, drafts.py   what a preview adds to an answer; rules that are not live, for previews by their name
     app.py       the only place that wires things together
     settings/    flags and environment → Settings: limits, the table of options
     commands/    what the verbs of the command line do;  cli.py: the verbs themselves

@@ -10,6 +10,7 @@ edited, an answer to a form, a 404.  Nothing else of them is changed.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -44,6 +45,8 @@ from edgeproxy.trail import Intent, Trail
 
 log = logging.getLogger("edgeproxy.previewing")
 
+OFF_LOOP: Final = 256 * 1024
+"""Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
 JSON_TYPE: Final = "application/json; charset=utf-8"
 
 _OF_THE_SHOPS_PAGE: Final = frozenset(
@@ -87,10 +90,18 @@ def takes_bar(lines: NewLines, status: int, intent: Intent, trail: Trail) -> boo
     return _for_a_person(intent.request)
 
 
-def barred(
+async def barred(
     lines: NewLines, status: int, coded: bytes, intent: Intent, lane: Lane, trail: Trail, *, limit: int
 ) -> Page | None:
     """Such a document with the bar; None where its coding cannot be undone.  Never raises."""
+    if len(coded) >= OFF_LOOP:
+        return await asyncio.to_thread(_barred, lines, status, coded, intent, lane, trail, limit)
+    return _barred(lines, status, coded, intent, lane, trail, limit)
+
+
+def _barred(
+    lines: NewLines, status: int, coded: bytes, intent: Intent, lane: Lane, trail: Trail, limit: int
+) -> Page | None:
     active = intent.active
     assert active is not None
     try:

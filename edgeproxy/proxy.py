@@ -441,7 +441,7 @@ class EdgeProxy:
                 await self._follow(early, lines, body, None if complete else chunks, intent, trail)
                 return
             if complete and with_bar:
-                page = barred(lines, status, body, intent, lane, trail, limit=self._settings.limits.page_bytes)
+                page = await barred(lines, status, body, intent, lane, trail, limit=self._settings.limits.page_bytes)
             elif complete and stacked:
                 lines, body = await self._rewriter.unstacked(lines, body, intent, trail)
             elif complete:

@@ -23,7 +23,7 @@ from edgeproxy.lines import accept_encoding, content_length, is_html, joined
 from edgeproxy.pages.model import StoredPage
 from edgeproxy.personalise import Begun, Personalised, begin, personalise
 from edgeproxy.plans import Plans
-from edgeproxy.previewing import explanation, previewed, shown
+from edgeproxy.previewing import OFF_LOOP, explanation, previewed, shown
 from edgeproxy.respond import NewLines
 from edgeproxy.reuse import Reuse
 from edgeproxy.settings import Settings
@@ -40,8 +40,6 @@ _NEVER_BARE: Final = frozenset(
 )
 """Of one connection, for us alone, or what lets somebody keep an answer."""
 OUR_FAULT: Final = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", personal=True)
-OFF_LOOP: Final = 256 * 1024
-"""Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
 
 
 class Rewriter:

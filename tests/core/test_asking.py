@@ -98,3 +98,12 @@ def test_whatever_a_form_holds_it_leads_to_this_host(form: dict[str, str]) -> No
         if isinstance(went, Linked):
             assert urlsplit(went.back)[:2] == ("https", "shop.example")
             assert went.flags.rules is None, "no form names a draft"
+
+
+def test_the_cookie_belongs_to_the_domain_that_the_operator_named() -> None:
+    went = show(sent(session(Leave.ANY)), urlencode(FORM).encode(), KEYS, open_previews=False, domain="shop.example")
+    left = leave(sent(), b"", "shop.example")
+    for cookie in (went.set_cookie, left.set_cookie):
+        assert cookie is not None
+        assert b"; Domain=shop.example" in cookie
+    assert b"Max-Age=0" in (left.set_cookie or b"")
