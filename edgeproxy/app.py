@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import time
@@ -15,15 +16,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import urlsplit
 
 import httpx
-from starlette.applications import Starlette
 
 from edgeproxy.assembly import Assembly
 from edgeproxy.blame import Blame
-from edgeproxy.console.single import build_admin
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.drafts import Drafts
 from edgeproxy.journal import Journal
@@ -46,6 +45,9 @@ from edgeproxy.variants import Variants
 from edgeproxy.verification import Verification
 from edgeproxy.why.page import WHY_PATH, WhyPage
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
 log = logging.getLogger("edgeproxy")
 
 
@@ -54,7 +56,7 @@ class Parts:
     """One wired proxy: the shop's listener, the admin listener, and what runs beside them."""
 
     proxy: EdgeProxy
-    admin: Starlette
+    make_admin: Callable[[], Starlette]  # called once
     journal: Journal
     books: Books
     source: RuleBookSource | None  # the folder behind ``books``, when it is one
@@ -62,6 +64,11 @@ class Parts:
     checks: Callable[[], Coroutine[None, None, None]] | None = None  # of the shop's addresses, for ever
     cache: PageCache | None = None
     looking: Looking | None = None  # sheets and explanations for the console
+
+    @property
+    def admin(self) -> Starlette:
+        """The admin listener's app; a worker never asks for it."""
+        return self.make_admin()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -168,7 +175,7 @@ def build_app(
     looking = Looking(proxy, books, clock)
     return Parts(
         proxy,
-        build_admin(settings, journal, books, cache=cache, looking=looking, clock=clock),
+        functools.cache(partial(_admin, settings, journal, books, cache, looking, clock)),
         journal,
         books,
         source,
@@ -177,6 +184,19 @@ def build_app(
         cache,
         looking,
     )
+
+
+def _admin(
+    settings: Settings,
+    journal: Journal,
+    books: Books,
+    cache: PageCache | None,
+    looking: Looking,
+    clock: Callable[[], float],
+) -> Starlette:
+    from edgeproxy.console.single import build_admin
+
+    return build_admin(settings, journal, books, cache=cache, looking=looking, clock=clock)
 
 
 def _cache(

@@ -1,7 +1,7 @@
 """Counters and histograms as plain dictionaries, and how Prometheus reads them.
 
 Here: counting (a dictionary's price, since every request pays it), bounded label values, snapshots that can be summed
-over several workers, the text for ``/metrics``.  Not here: what is counted (``journal``).
+over several workers.  Not here: what is counted (``journal``), the text for ``/metrics`` (``exposition``).
 """
 
 from __future__ import annotations
@@ -11,14 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
+__all__ = ["SECONDS", "Counter", "Counters", "Export", "Histogram", "summed"]
 
-__all__ = ["CONTENT_TYPE", "SECONDS", "Counter", "Counters", "Export", "Histogram", "summed"]
-
-CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MOST: Final = 500
 """Different label values of one counter; what comes after them is counted as "other"."""
 
@@ -55,12 +49,6 @@ class Counter:
         """What has been counted so far."""
         return self.values.get(labels, 0)
 
-    def family(self) -> Metric:
-        family = CounterMetricFamily(self.name, self.says, labels=self.labels)
-        for labels, value in sorted(self.values.items()):
-            family.add_metric(labels, value)
-        return family
-
 
 class Histogram:
     """How often a duration fell into each bucket, for each combination of labels; and their sum."""
@@ -89,17 +77,6 @@ class Histogram:
         row[0] += times
         row[-1] += seconds
 
-    def family(self) -> Metric:
-        family = HistogramMetricFamily(self.name, self.says, labels=self.labels)
-        for labels, row in sorted(self.values.items()):
-            total = 0.0
-            buckets: list[tuple[str, float]] = []
-            for bound, count in zip((*map(str, self.bounds), "+Inf"), row, strict=False):
-                total += count
-                buckets.append((bound, total))
-            family.add_metric(labels, buckets, row[-1])
-        return family
-
 
 Series = TypeVar("Series", Counter, Histogram)
 
@@ -112,19 +89,14 @@ class _Gauge:
     across: str  # what several processes come to: "sum", "max" or "min"
 
 
-class Counters(Collector):
-    """All of one process; ``collect`` is Prometheus' side of it."""
+class Counters:
+    """All of one process."""
 
     def __init__(self, *, before: Callable[[], None] = lambda: None) -> None:
         """``before`` is called when somebody is about to look: what was put off is counted then."""
         self._before = before
         self._series: dict[str, Counter | Histogram] = {}
         self._gauges: dict[str, _Gauge] = {}
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
 
     def counter(self, name: str, says: str, *labels: str) -> Counter:
         return self._add(Counter(name, says, labels))
@@ -172,36 +144,11 @@ class Counters(Collector):
             found[name] = {"says": gauge.says, "labels": list(gauge.labels), "across": gauge.across, "rows": rows}
         return found
 
-    def text(self, others: Export | None = None) -> bytes:
-        """The text that ``/metrics`` answers, of type ``CONTENT_TYPE``; of ``others``, what has no name here too."""
-        if not others:
-            return generate_latest(self._registry)
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Shown({name: each for name, each in others.items() if not self._has(name)}))
-        return generate_latest(self._registry) + generate_latest(registry)
-
-    def collect(self) -> Iterable[Metric]:
-        self._before()
-        for name, gauge in self._gauges.items():
-            yield _gauge_family(name, gauge.says, gauge.labels, gauge.read().items())
-        for series in self._series.values():
-            yield series.family()
-
-    def _has(self, name: str) -> bool:
-        return name in self._series or name in self._gauges
-
     def _add(self, series: Series) -> Series:
         if series.name in self._series or series.name in self._gauges:
             raise ValueError(f"{series.name} is counted twice")
         self._series[series.name] = series
         return series
-
-
-def _gauge_family(name: str, says: str, labels: Sequence[str], rows: Iterable[tuple[Labels, float]]) -> Metric:
-    family = GaugeMetricFamily(name, says, labels=labels)
-    for values, number in rows:
-        family.add_metric(values, number)
-    return family
 
 
 def _plus(a: float, b: float) -> float:
@@ -232,24 +179,3 @@ def summed(exports: Iterable[Export], *, gauges: bool = True) -> dict[str, Any]:
                 else:
                     rows[key] = combine(rows[key], value)
     return {name: {**each, "rows": [[list(k), v] for k, v in each["rows"].items()]} for name, each in total.items()}
-
-
-class _Shown(Collector):
-    """Exported numbers, as Prometheus reads them."""
-
-    def __init__(self, export: Export) -> None:
-        self._export = export
-
-    def collect(self) -> Iterable[Metric]:
-        for name, each in self._export.items():
-            rows = [(tuple(labels), value) for labels, value in each["rows"]]
-            if "across" in each:
-                yield _gauge_family(name, each["says"], each["labels"], rows)
-                continue
-            series: Counter | Histogram
-            if each["bounds"] is not None:
-                series = Histogram(name, each["says"], each["labels"], each["bounds"])
-            else:
-                series = Counter(name, each["says"], each["labels"])
-            series.values.update(rows)
-            yield series.family()

@@ -18,11 +18,11 @@ from typing import Final, Protocol, TextIO
 from edgeproxy import __version__
 from edgeproxy.accesslog import LogWriter, Repeated, Served, as_json, as_text
 from edgeproxy.core.model import RuleBook
-from edgeproxy.counters import CONTENT_TYPE, Counters
+from edgeproxy.counters import Counters
 from edgeproxy.history import History
 from edgeproxy.settings import Settings
 
-__all__ = ["CONTENT_TYPE", "Journal", "Refused", "Served"]
+__all__ = ["Journal", "Refused", "Served"]
 
 _log = logging.getLogger("edgeproxy")
 
@@ -141,8 +141,10 @@ class Journal:
         _log.warning("slot %s on %s is left alone: %s", slot, path, why)
 
     def metrics(self) -> bytes:
-        """The text for Prometheus, of type ``CONTENT_TYPE``."""
-        return self.counters.text()
+        """The text for Prometheus (``exposition``)."""
+        from edgeproxy import exposition  # a worker never shows what it counts
+
+        return exposition.text(self.counters.export())
 
     def close(self) -> None:
         """Write what waits."""

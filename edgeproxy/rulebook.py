@@ -21,8 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from watchfiles import awatch
-
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.model import Problem, RuleBook, Where
 from edgeproxy.core.rulefile import Parsed, parse
@@ -288,6 +286,8 @@ def _told(parsed: Parsed) -> tuple[str | None, tuple[Problem, ...]]:
 
 async def news(folder: Path, *, look: float = LOOK_SECONDS) -> AsyncGenerator[object, None]:
     """Says each time that something below the folder was saved, and every ``look`` seconds that it is time to look."""
+    from watchfiles import awatch  # only who watches needs it
+
     failed = False
     while True:
         place = _place(folder)

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+import watchfiles
 
 from edgeproxy import rulebook
 from edgeproxy.core.model import Problem, RuleBook
@@ -323,7 +324,7 @@ def test_without_inotify_it_is_time_to_look_all_the_same(
     def none_left(*_: object, **__: object) -> Iterator[object]:
         raise OSError("OS file watch limit reached")
 
-    monkeypatch.setattr(rulebook, "awatch", none_left)
+    monkeypatch.setattr(watchfiles, "awatch", none_left)
 
     async def follow() -> list[object]:
         async with aclosing(news(folder, look=0.01)) as stream, asyncio.timeout(60):

@@ -20,8 +20,9 @@ from edgeproxy.core.model import Problem, Severity
 from edgeproxy.core.paths import compile_paths
 from edgeproxy.core.signing import Keys
 from edgeproxy.counters import Export
+from edgeproxy.exposition import CONTENT_TYPE
 from edgeproxy.history import Past, merged
-from edgeproxy.journal import CONTENT_TYPE, Journal
+from edgeproxy.journal import Journal
 from edgeproxy.pages import PageCache
 from edgeproxy.settings import Settings
 from edgeproxy.sheet.looking import Looking

@@ -22,9 +22,10 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from edgeproxy import exposition
 from edgeproxy.console.overview import Rules, Standing, Workers
 from edgeproxy.core.signing import Keys
-from edgeproxy.counters import CONTENT_TYPE, Counters, summed
+from edgeproxy.counters import Counters, summed
 from edgeproxy.history import Past, exported, merged
 from edgeproxy.server import control
 from edgeproxy.server.child import CannotStart, Child, Spawn
@@ -332,7 +333,7 @@ class Supervisor:
 
     async def metrics(self) -> tuple[bytes, str]:
         """All workers' numbers summed, those of ended ones too; our own beside them."""
-        return self.counters.text(await self._workers_numbers()), CONTENT_TYPE
+        return exposition.text(self.counters.export(), await self._workers_numbers()), exposition.CONTENT_TYPE
 
     async def _workers_numbers(self) -> dict[str, Any]:
         await self._each(lambda child: child.report(2.0))

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ctypes
+import gc
 import logging
 import os
 import select
@@ -81,9 +83,17 @@ class HandedBooks:
 class Worker:
     """What a worker does when it is asked; ``answer`` is the other end of the supervisor's questions."""
 
-    def __init__(self, socks: Sequence[socket.socket], *, build: Callable[..., Parts] = build_app) -> None:
+    def __init__(
+        self,
+        socks: Sequence[socket.socket],
+        *,
+        build: Callable[..., Parts] = build_app,
+        started: Callable[[], object] = lambda: None,
+    ) -> None:
+        """``started`` is called once everything is there that serving takes."""
         self._socks = tuple(socks)
         self._build = build
+        self._started = started
         self._books = HandedBooks()
         self._stack = contextlib.AsyncExitStack()
         self._hurry = asyncio.Event()
@@ -160,6 +170,7 @@ class Worker:
         self._drain_seconds = limits.drain_seconds
         await self._stack.enter_async_context(parts.running())
         await self._stack.enter_async_context(ticking(self._listener))
+        self._started()
         return judged
 
     def _listen(self, parts: Parts, settings: Settings, pem: str) -> Listener:
@@ -204,6 +215,14 @@ class Worker:
             self.ended.set()
 
 
+def _give_back() -> None:
+    """What starting took is given back to the system once: the allocator keeps it (``child`` says why it may)."""
+    gc.collect()
+    gc.freeze()  # what is there now stays: later collections need not look at it
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class LineStream:
     """Standard output that several workers share: whole lines, never torn by another's."""
 
@@ -229,7 +248,7 @@ class LineStream:
 
 
 async def _live(control_fd: int, socks: Sequence[socket.socket]) -> None:
-    worker = Worker(socks)
+    worker = Worker(socks, started=_give_back)
     channel = await Channel.over(socket.socket(fileno=control_fd), worker.answer)
     asking: set[asyncio.Task[Any]] = set()
 
