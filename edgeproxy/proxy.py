@@ -145,6 +145,8 @@ class EdgeProxy:
 
     def _fast_lane(self, cache: PageCache) -> FastLane:
         settings = self._settings
+        ready = "Answers that leave without the app"
+        self._journal.counters.gauge("edgeproxy_ready_answers", ready, lambda: {(): len(lane)})
         judge = Judge(
             self._sanitiser,
             settings.keys,
@@ -153,7 +155,7 @@ class EdgeProxy:
             country_header=settings.country_header,
             loop=settings.via,
         )
-        return FastLane(
+        lane = FastLane(
             judge,
             books=self._books,
             pages=cache,
@@ -162,6 +164,7 @@ class EdgeProxy:
             via=self._via,
             beside=self._rewriter.tick,
         )
+        return lane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing

@@ -3,9 +3,10 @@
 Here: the value of each fact, as part of a key.  Not here: judging by them (``conditions``), pages and addresses.
 Called by whoever keeps what a decision came to (the fast lane), for each request that it has not met before.
 
-Of what is remembered of visitors the key holds the answers (``recall``), which a moment may change: such a key is good
-for that moment.  A condition whose fact is not known here makes ``alike`` say None: such a decision is made anew each
-time.  Parameters of the query (``query.color``) are no part of the key: it is kept for one exact address.
+Of an id the key holds the rollouts that it is in, and of what is remembered of visitors the answers (``recall``), which
+a moment may change: such a key is good for that moment.  A condition whose fact is not known here makes ``alike`` say
+None: such a decision is made anew each time.  Parameters of the query (``query.color``) are no part of the key: it is
+kept for one exact address.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final
 
 from edgeproxy.core.conditions.request import device_of, language_of, referring_host
+from edgeproxy.core.decide import share_number
 from edgeproxy.core.model import Facts, PageRequest, RuleBook, Visitor
 from edgeproxy.core.policy import is_document
 from edgeproxy.core.recall import answers
@@ -26,7 +28,6 @@ FACTS: Final[Mapping[str, _Look]] = {
     "source": lambda visitor, request: visitor.source,
     "stage": lambda visitor, request: visitor.stage,
     "segments": lambda visitor, request: visitor.segments,
-    "id": lambda visitor, request: visitor.id,
     "device": lambda visitor, request: device_of(request),
     "language": lambda visitor, request: language_of(request),
     "country": lambda visitor, request: request.country,
@@ -69,4 +70,17 @@ def _looks(book: RuleBook) -> tuple[_Look, ...] | None:
     for condition in book.recall.conditions if book.recall is not None else ():
         answered |= condition.facts()
     asked = sorted(fact for fact in book.facts - answered if not fact.startswith("query."))
-    return tuple(FACTS[fact] for fact in asked) if all(fact in FACTS for fact in asked) else None
+    if not all(fact in FACTS or fact == "id" for fact in asked):
+        return None
+    return tuple(FACTS[fact] if fact in FACTS else _shares(book) for fact in asked)
+
+
+def _shares(book: RuleBook) -> _Look:
+    """Of an id only this counts: which rollouts the visitor is in."""
+    parts = [(one.name, one.share * 2.0**64) for one in book.experiences if 0 < one.share < 1]
+
+    def look(visitor: Visitor, request: PageRequest) -> Hashable:
+        ident = visitor.id
+        return ident is not None and tuple([share_number(name, ident) < below for name, below in parts])
+
+    return look

@@ -69,12 +69,14 @@ def test_what_no_rule_looks_at_is_no_part_of_it(visitor: Visitor, request_: Page
 
 
 def test_each_fact_that_the_book_looks_at_is_part_of_it() -> None:
-    book = replace(plain(), facts=frozenset({*FACTS, "query.color"}))
+    rollout = replace(plain().experiences[0], name="rollout", share=0.5)
+    book = replace(plain(), facts=frozenset({*FACTS, "id", "query.color"}), experiences=(rollout,))
     base = alike(book, who("new"), ask())
     others = [
         (who("loyal"), ask()),
         (who("new", "outdoor"), ask()),
-        (who("new", id="a"), ask()),
+        (who("new", id="v1"), ask()),
+        (who("new", id="v3"), ask()),
         (replace(who("new"), source=NOBODY.source), ask()),
         (who("new"), ask("/", (b"sec-ch-ua-mobile", b"?1"))),
         (who("new"), ask("/", (b"accept-language", b"sv"))),
@@ -84,6 +86,14 @@ def test_each_fact_that_the_book_looks_at_is_part_of_it() -> None:
     keys = [alike(book, visitor, request) for visitor, request in others]
     assert len({base, *keys}) == len(others) + 1
     assert None not in keys
+
+
+def test_of_an_id_only_the_rollouts_count_that_it_is_in() -> None:
+    rollouts = [replace(plain().experiences[0], name=f"r{number}", share=0.5) for number in range(2)]
+    book = replace(plain(), facts=frozenset({"id"}), experiences=tuple(rollouts))
+    keys = {alike(book, who("new", id=f"v{number}"), ask()) for number in range(200)}
+    assert len(keys) == 4
+    assert len({*keys, alike(book, who("new"), ask())}) == 5, "who has no id is in none"
 
 
 def test_a_fact_that_nobody_here_knows_has_no_key() -> None:

@@ -17,7 +17,7 @@ from edgeproxy.server.guard import Guard
 from edgeproxy.settings import Limits
 from tests.server.wire import Noted, Pipe, pipe, run, serving
 from tests.test_remember import LIFE
-from tests.world import CALM, KEYS, NOON, PAGE, RULES, THANKS, Shop, Told, World, book_of
+from tests.world import CALM, KEYS, NOON, PAGE, RULES, THANKS, Asked, Shop, Told, World, book_of
 
 LONG = b"<p>lorem ipsum dolor sit amet</p>\n" * 20
 BODY = PAGE.replace(b"</main>", LONG + b"</main>")
@@ -246,6 +246,68 @@ def test_a_rollout_is_decided_by_each_visitors_id() -> None:
             assert page == body_of(alone)
             seen.add(page)
         assert len(seen) == 2
+
+    run(story())
+
+
+def test_what_the_page_cache_tells_apart_is_told_apart() -> None:
+    async def story() -> None:
+        def shop(asked: Asked) -> Told:
+            language = ",".join(asked.get("accept-language")) or "none"
+            return told(BODY + f"<!-- {language} -->".encode(), (*HEADERS, ("Vary", "Accept-Language")))
+
+        front = Front(World(shop=Shop(shop)))
+        for language in ("sv", "de"):
+            for _ in range(3):
+                assert body_of(await front.warm(f"Accept-Language: {language}")).endswith(
+                    f"<!-- {language} -->".encode()
+                )
+        assert not await front.is_fast("Accept-Language: fr")
+
+    run(story())
+
+
+def test_cache_rules_hold_before_the_app_too() -> None:
+    rules = {
+        **RULES,
+        "shop.toml": RULES["shop.toml"]
+        + """
+        [[cache]]
+        on = ["/**"]
+        for = "1 minute"
+        ignore_cookies = ["theme"]
+        bypass_cookies = ["basket"]
+        ignore_query = ["utm_*"]
+        """,
+    }
+
+    async def story() -> None:
+        front = Front(World(shop=Shop(told(headers=HEADERS[:1])), rules=rules))
+        await front.warm()
+        assert await front.is_fast("Cookie: theme=dark")
+        assert await front.is_fast("Cookie: _ga=GA1.2.3; theme=dark")
+        assert not await front.is_fast("Cookie: basket=1")
+        assert not await front.is_fast("Cookie: theme=dark; basket=1")
+        assert not await front.is_fast("Cookie: session=1")
+        asked = len(front.world.shop.asked)
+        await front.warm(target="/?utm_source=mail")
+        assert len(front.world.shop.asked) == asked, "the same page"
+
+    run(story())
+
+
+def test_an_unusual_request_for_what_is_ready_spoils_nothing() -> None:
+    async def story() -> None:
+        front = Front()
+        tag = TAG.search(await front.warm())
+        assert tag is not None
+        connection = front.connect()
+        assert await front.is_fast(connection=connection)
+        heads = dict(connection.protocol._heads)
+        await front.ask(f"If-None-Match: W/{tag[1].decode()}")
+        assert await front.is_fast(connection=connection)
+        assert heads.items() <= connection.protocol._heads.items()
+        assert all(hit.ready.until > NOON for hit in heads.values())
 
     run(story())
 
