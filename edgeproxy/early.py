@@ -42,7 +42,7 @@ FIRST: Final = 1024
 """Bytes of a page that must have come before a beginning is tried."""
 AT_FIRST: Final = 64 * 1024
 """Bytes of a page that are looked at first: most that keeps the rest back stands there."""
-LATE: Final = 0.003
+LATE: Final = 0.001
 """Seconds that the loop may be behind: one that is further behind has no time for what will come by itself."""
 LEAST: Final = 128
 """Bytes of a page for which a flush is worth its overhead."""

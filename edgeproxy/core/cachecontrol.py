@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 __all__ = ["LONGEST", "CacheControl", "delta_seconds", "parse"]
@@ -51,11 +52,17 @@ _RESTRICTS: Final = re.compile(
 )
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LIFETIMES: Final = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
+_SHORT: Final = 256  # bytes; longer ones are not remembered
 _FLAGS: Final = frozenset({"public", "no-transform", "only-if-cached"})
 
 
 def parse(lines: Iterable[bytes]) -> CacheControl:
     """The values of all lines of one field, in order."""
+    all_ = tuple(lines)
+    return _remembered(all_) if sum(map(len, all_)) <= _SHORT else _parse(all_)
+
+
+def _parse(lines: tuple[bytes, ...]) -> CacheControl:
     said = CacheControl()
     for line in lines:
         text = line.decode("latin-1")
@@ -63,6 +70,9 @@ def parse(lines: Iterable[bytes]) -> CacheControl:
             said = replace(said, **{word.replace("-", "_"): True})
         said = _allowed(text, said)
     return said
+
+
+_remembered: Final = lru_cache(1024)(_parse)  # a shop says the same few things all day
 
 
 def _allowed(text: str, said: CacheControl) -> CacheControl:
