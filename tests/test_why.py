@@ -19,12 +19,13 @@ from edgeproxy.core import state
 from edgeproxy.core.courtesy import SELLS
 from edgeproxy.core.memory import Memory, Preference, begun
 from edgeproxy.core.model import Outcome
+from edgeproxy.core.signing import Keys
 from edgeproxy.core.visitor import sign as sign_visitor
 from edgeproxy.why import words
 from edgeproxy.why.account import HELD
 from edgeproxy.why.page import WHY_PATH
 from tests.test_courtesy import HELLO, POLITE
-from tests.test_remember import Browser
+from tests.test_remember import OLD_AND_NEW, Browser
 from tests.world import HOST, KEYS, NOON, PAGE, Got, World
 
 pytestmark = pytest.mark.anyio
@@ -262,6 +263,25 @@ async def test_off_holds_at_once_and_for_good_and_nothing_else_is_kept() -> None
     assert (await eva.go("/")).body == PAGE
     assert eva.memory == Memory(prefers=Preference.OFF, opted_out=True)
     assert "Off (chosen)" in text(await eva.go(WHY_PATH))
+
+
+async def test_a_wish_outlives_the_cookies_age_and_a_change_of_keys() -> None:
+    world = World(rules=RULES)
+    eva = Browser(world)
+    await eva.go("/")
+    await click(eva, "off")
+    wish = Memory(prefers=Preference.OFF, opted_out=True)
+    for _ in range(4):
+        world.now += 210 * DAY
+        first, again = await eva.go("/"), await eva.go("/")
+        assert [line.partition("=")[0] for line in first.get("set-cookie")] == ["edge_state"]
+        assert again.get("set-cookie") == []
+        assert eva.memory == wish
+    world.parts.proxy.use_keys(OLD_AND_NEW)
+    await eva.go("/")
+    world.parts.proxy.use_keys(Keys(OLD_AND_NEW.secrets[1:]))
+    assert (await eva.go("/")).body == PAGE
+    assert eva.memory == wish
 
 
 async def test_simpler_and_full_keep_what_is_known() -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from edgeproxy.core.audiences import named
 from edgeproxy.core.decide import known
 from edgeproxy.core.markup import Markup
+from edgeproxy.core.memory import MOST_SHOWN
 from edgeproxy.core.model import NOBODY, Experience, Facts, PageRequest, Problem, RuleBook, Severity, Where
 from edgeproxy.core.words import meant
 
@@ -41,6 +43,7 @@ def warnings(book: RuleBook, used: Used, fragments: Collection[str], shelf: str,
         yield _warning(
             book.shop.where, "consent", what, "write [consent]; or consent = { needed = false }, if none is needed"
         )
+    yield from _too_much_to_remember(book)
     for experience in book.experiences:
         if _without_cookie(book, experience):
             yield from _missed_by_crawlers(experience, markup)
@@ -57,6 +60,19 @@ def _without_cookie(book: RuleBook, experience: Experience) -> bool:
     anywhere = PageRequest("GET", "https", "", "/", "", (), 0.0)  # audiences look at the visitor alone
     facts = Facts(known(book, NOBODY), anywhere, book.shop)
     return any(named(book.audiences, name).test.holds(facts) for name in experience.audiences)
+
+
+ROOM: Final = 560
+"""Bytes of a state cookie's JSON that showings can have beside visits, orders and some events and categories."""
+
+
+def _too_much_to_remember(book: RuleBook) -> Iterator[Problem]:
+    """Caps that one cookie cannot hold at their worst: the oldest showings are forgotten then, and caps exceeded."""
+    need = sum(10 + 6 * kept.times for kept in book.showings.values())  # a code, and minutes as numbers
+    if need > ROOM or len(book.showings) > MOST_SHOWN:
+        what = f"caps and gaps may need {need} bytes of a visitor's cookie, and {ROOM} are there"
+        hint = "the oldest showings are forgotten then: smaller caps, or groups that are counted together"
+        yield _warning(book.shop.where, "", what, hint)
 
 
 def _missed_by_crawlers(experience: Experience, markup: Markup) -> Iterator[Problem]:

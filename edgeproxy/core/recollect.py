@@ -138,7 +138,9 @@ def following(
     held = known.state.memory
     if known.refused:
         kept = held.choices if held is not None else None
-        stale = known.state.sent and known.state.replaceable and held != (kept or FORGOTTEN)
+        # A wish is for good: it is written anew before its key or its age ends it.
+        stale = held != (kept or FORGOTTEN) or (kept is not None and not known.state.fresh)
+        stale = stale and known.state.sent and known.state.replaceable
         return (kept or FORGOTTEN) if page and stale and book.recall is not None else None
     if not known.writes or not (page or events):
         return None
@@ -159,7 +161,7 @@ def quiet(
         return True
     held = known.state.memory
     if known.refused:
-        return not known.state.sent or (held is not None and held == held.choices)
+        return not known.state.sent or (held is not None and held == held.choices and known.state.fresh)
     if not known.state.fresh or (book.showings and courtesy.counts(applied, book.showings)):
         return False
     if on_path(book, request.path).never:

@@ -83,7 +83,7 @@ class State:
 
     memory: Memory | None
     sent: bool = False  # there is such a cookie
-    fresh: bool = True  # it need not be written anew for its key or version
+    fresh: bool = True  # it need not be written anew for its key, its version or its age
     disbelief: Disbelief | None = None
     words: str = ""  # why it is not believed
     replaceable: bool = True  # it may be written over
@@ -126,7 +126,7 @@ def read(
     if isinstance(result, Kept):
         late = judge_age(result.at, now, settings.max_age)
         if late is None:
-            return State(result.memory, True, result.newest)
+            return State(result.memory, True, result.newest and now - result.at < settings.max_age / 2)
         # A clock that was set back a little is no reason to forget anybody: it holds again when time has passed.
         soon = late.why is Disbelief.FUTURE and result.at - now < HEALS
         return State(None, True, True, late.why, late.words, replaceable=not soon)

@@ -16,6 +16,7 @@ from edgeproxy.core import state
 from edgeproxy.core.courtesy import answers, shown
 from edgeproxy.core.decide import decide
 from edgeproxy.core.durations import DAY, HOUR, MINUTE, WEEK
+from edgeproxy.core.lint import ROOM
 from edgeproxy.core.memory import MOST_TIMES, Memory, Preference, begun, day_of, minute_of
 from edgeproxy.core.model import Cap, Outcome, RuleBook, Source, Suppress, Visitor, Wait
 from edgeproxy.core.rulefile import parse
@@ -303,6 +304,28 @@ def test_a_moment_is_rounded_up_so_that_no_gap_is_shorter() -> None:
     memory = look(made, known(), NOON + 1)[1]
     assert fits(made, memory, NOON + 600.9) == []
     assert fits(made, memory, NOON + 660) == ["a"]
+
+
+@pytest.mark.parametrize(("codes", "times"), [(6, MOST_TIMES), (22, 2), (32, 1)])
+def test_what_check_lets_pass_has_room_in_the_cookie(codes: int, times: int) -> None:
+    """Beside visits, orders, eight categories and a few events; every moment as far back as a week."""
+    assert codes * (10 + 6 * times) <= ROOM
+    minute = minute_of(NOON)
+    memory = Memory(
+        id="abcdefghijkl",
+        first_day=day_of(NOON) - 300,
+        active=minute,
+        visits=99,
+        away=30,
+        page_views=99,
+        orders=12,
+        signed_in=True,
+        events=tuple((name, minute - 9999) for name in ("order", "basket", "signed-in")),
+        bought=tuple((f"category-{number}", day_of(NOON) - 100) for number in range(8)),
+        shown=tuple((f"code{number:02}", tuple(minute - 10080 + n for n in range(times))) for number in range(codes)),
+        prefers=Preference.SIMPLE,
+    )
+    assert state.sign(memory, KEYS, NOON).dropped == ()
 
 
 # --------------------------------------------------------------------------- the key of a decision

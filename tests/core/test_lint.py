@@ -73,3 +73,19 @@ def test_schedules_that_are_over_are_told_only_to_who_knows_the_time() -> None:
     assert told.startswith(
         "rules/experiences/calm-start.toml:6:1: warning: calm-start: is over since 2026-01-07 01:00 "
     )
+
+
+def test_caps_that_one_cookie_cannot_hold_are_told() -> None:
+    def told(count: int, cap: str) -> list[str]:
+        rule = f'{SAID}for = "everyone"\ncap = "{cap}"\n[[edit]]\nslot = "mega-menu"\nhide = true\n{USED}'
+        files = {f"experiences/n{number}.toml": rule.encode() for number in range(count)}
+        problems = parse({**base(), **files}, markup=HtmlMarkup()).problems
+        return [str(one) for one in problems if "bytes of a visitor's cookie" in str(one)]
+
+    assert told(6, "12 a week") == []
+    assert told(30, "once a week") == []
+    (one,) = told(7, "12 a week")
+    assert one.startswith(
+        "rules/shop.toml: warning: caps and gaps may need 574 bytes of a visitor's cookie, and 560 are"
+    )
+    assert told(36, "once a week")
