@@ -112,8 +112,12 @@ class Drafts:
         try:
             asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
             commit = git(self._folder, *asked).decode("ascii").strip()
-        except GitFailed:
-            return _no(name, "is no folder of the drafts, and no branch, tag or commit of their repository")
+        except GitFailed as why:
+            if not why.said:  # with --quiet, what is not there is told by the exit code alone
+                return _no(name, "is no folder of the drafts, and no branch, tag or commit of their repository")
+            if "not a git repository" in why.said:
+                return _no(name, "is no folder of the drafts, and they are in no git repository")
+            raise
         found = self._kept((name, commit))
         if found is None:
             prefix = self._prefix(commit)

@@ -16,6 +16,7 @@ from typing import Final
 
 SECONDS: Final = 5.0
 
+_KEPT: Final[tuple[str, ...]] = ("PATH", "HOME", "XDG_CONFIG_HOME")
 _SETTINGS: Final = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -25,7 +26,11 @@ _SETTINGS: Final = (
 
 
 class GitFailed(Exception):
-    """git could not, or there is none; the sentence says why."""
+    """git could not, or there is none; the sentence says why.  ``said`` is git's own first word about it."""
+
+    def __init__(self, why: str, said: str = "") -> None:
+        super().__init__(why)
+        self.said = said
 
 
 def git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
@@ -44,14 +49,14 @@ def git(folder: Path, *arguments: str, given: bytes | None = None) -> bytes:
             check=False,
         )
     except FileNotFoundError:
-        raise GitFailed("git is not installed") from None
+        raise GitFailed("git is not installed", "git: not found") from None
     except subprocess.TimeoutExpired:
-        raise GitFailed(f"git did not answer within {SECONDS:g} seconds") from None
+        raise GitFailed(why := f"git did not answer within {SECONDS:g} seconds", why) from None
     except OSError as error:
         raise GitFailed(f"git could not be started: {error.strerror or error}") from None
     if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise GitFailed(said[0] if said else f"git ended with {done.returncode}")
+        said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise GitFailed(said or f"git ended with {done.returncode}", said)
     return done.stdout
 
 
@@ -67,7 +72,7 @@ def repository(folder: Path) -> tuple[Path, str]:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_CONFIG_HOME") if name in os.environ}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return kept | {
         "LC_ALL": "C",
         "GIT_OPTIONAL_LOCKS": "0",

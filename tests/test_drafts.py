@@ -112,7 +112,7 @@ async def test_what_is_not_there_is_said(repository: Path, tmp_path: Path) -> No
     git(repository, "commit", "-q", "--allow-empty", "-m", "nothing")
     assert "holds no rules: there is no shop.toml" in await words(made, "empty")
     (tmp_path / "plain").mkdir()
-    assert "no branch, tag or commit" in await words(Drafts(tmp_path / "plain", tmp_path), "main")
+    assert "they are in no git repository" in await words(Drafts(tmp_path / "plain", tmp_path), "main")
 
 
 async def test_a_link_in_a_commit_is_not_followed(repository: Path) -> None:
@@ -125,7 +125,18 @@ async def test_a_link_in_a_commit_is_not_followed(repository: Path) -> None:
 
 async def test_without_git_it_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert (await words(drafts(repository), "main")) != ""
+    assert "could not be read: git is not installed" in await words(drafts(repository), "main")
+
+
+async def test_a_repository_that_git_does_not_trust_is_told_as_git_tells_it(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mounted into a container, it belongs to somebody else: git says what to do about that."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    from edgeproxy import git as asked
+
+    monkeypatch.setattr(asked, "_KEPT", (*asked._KEPT, "GIT_TEST_ASSUME_DIFFERENT_OWNER"))
+    assert "dubious ownership" in await words(drafts(repository), "main")
 
 
 # --------------------------------------------------------------------------- seeing

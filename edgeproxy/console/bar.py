@@ -33,6 +33,7 @@ STYLE: Final = re.sub(
 ).strip()
 """The bar's own style; ASCII, so that it fits into any page."""
 
+NO_OUTLINES: Final = "this page's Content-Security-Policy lets no style in: nothing is outlined"
 MOST_MISTAKES: Final = 12  # that are told
 HOST: Final = "edge-preview"
 """The element that carries the shadow root: a name that no page's style knows."""
@@ -91,6 +92,7 @@ def bar(
             stale=bool(mistakes),
             more=max(0, len(mistakes) - MOST_MISTAKES),
             outlined=outlined if way.inline else (),
+            problems=(*active.problems, *([NO_OUTLINES] if flags.outline and not way.inline else [])),
             draft=draft,
             personas=[STRANGER, *book.personas] if STRANGER not in book.personas else list(book.personas),
             stages=book.shop.stages,

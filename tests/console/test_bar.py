@@ -240,7 +240,9 @@ def test_outlines_are_a_style_for_the_page_with_labels_of_the_bars_own() -> None
     assert b"main > p:nth-child(2){outline:" in style
     assert b"edge-preview::part(l2){position-anchor:--edge-preview-2" in style
     assert [text(label) for label in tree(html).css(".label")] == [one.label for one in outlined]
-    assert b"outline:2px" not in made(previewed("edge_outline=1"), way=PLAIN, outlined=outlined)
+    plain = made(previewed("edge_outline=1"), way=PLAIN, outlined=outlined)
+    assert b"outline:2px" not in plain
+    assert "nothing is outlined" in text(tree(plain).body), "and that is told"
 
 
 def test_people_who_do_not_see_it_hear_it() -> None:

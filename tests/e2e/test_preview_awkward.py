@@ -60,6 +60,9 @@ STYLED = {  # the bar stands at the foot of the window
 }  # fmt: skip
 PLAIN = {  # the policy lets no style in: a plain form at the page's end
     "/none": page(document(BODY), HTML, csp("default-src 'none'; form-action 'self'")),
+    "/report": page(
+        document(BODY), HTML, ("Content-Security-Policy-Report-Only", "default-src 'none'; report-uri /reports")
+    ),
     "/elsewhere": page(document(BODY), HTML, csp("default-src https://cdn.example; form-action 'self'")),
 }
 OTHERS = {
