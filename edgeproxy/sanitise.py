@@ -187,6 +187,10 @@ class Sanitiser:
         """True when a proxy at this address is believed."""
         return self._peers.trusts(address)
 
+    def named(self, address: str) -> str:
+        """A peer's address as it is told to the shop and logged: an IPv4 one mapped into IPv6 as itself."""
+        return self._peers.at(address).address
+
     def scope(self, scope: Mapping[str, Any]) -> Forwardable | Refusal:
         """The same for an ASGI scope; the exact target comes from the server's extension, else it is put together."""
         extension = scope.get("extensions", {}).get("edgeproxy.target")

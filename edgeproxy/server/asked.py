@@ -145,6 +145,10 @@ class Judge:
         )
         return None if isinstance(wanted, NotShared) else wanted
 
+    def named(self, address: str) -> str:
+        """A peer's address as it is logged."""
+        return self._sanitiser.named(address)
+
     def is_quiet(self, asked: Asked, book: RuleBook, now: float, applied: Sequence[Experience]) -> bool:
         """Nothing would be written into what is remembered of the visitor; else the app has to answer."""
         known = asked.recollection

@@ -36,6 +36,7 @@ from edgeproxy.core.signing import Keys
 from edgeproxy.journal import Journal
 from edgeproxy.pages.model import StoredPage
 from edgeproxy.server.asked import Judge
+from edgeproxy.server.head import LONGEST_HEAD
 from edgeproxy.server.ready import Hit, Lesson, Ready
 
 __all__ = ["Books", "FastLane", "Heads", "Hit", "Lesson", "Pages"]
@@ -170,6 +171,10 @@ class FastLane:
         """Those of connections like this one; what a trusted peer says of visitors is its own word."""
         return self._heads.setdefault((scheme, address if trusted else ""), {})
 
+    def named(self, address: str) -> str:
+        """A peer's address as the app would log it."""
+        return self._judge.named(address)
+
     def answer(self, hit: Hit, defaults: list[tuple[bytes, bytes]], began: float) -> tuple[bytes, bytes] | None:
         """Head and body; None: the app is to answer.  ``began`` is by ``perf_counter``, ``defaults`` the Date."""
         ready = hit.ready
@@ -243,7 +248,7 @@ class FastLane:
 
     def remember(self, heads: Heads, head: bytes, hit: Hit) -> None:
         """The same head may be answered without a look next time; ``heads`` are those of its connection."""
-        if not hit.lasting:
+        if not hit.lasting or len(head) > LONGEST_HEAD:
             return
         self._heads_bytes += len(head) + 400
         if self._heads_bytes > MOST_HEADS:

@@ -14,9 +14,11 @@ from typing import Final, NamedTuple
 from edgeproxy.hosts import host_name
 from edgeproxy.settings import Limits
 
-__all__ = ["END", "Framing", "Refused", "RequestLine", "framing", "look_early", "request_line"]
+__all__ = ["END", "LONGEST_HEAD", "Framing", "Refused", "RequestLine", "framing", "look_early", "request_line"]
 
 END: Final = b"\r\n\r\n"
+LONGEST_HEAD: Final = 8 * 1024
+"""Bytes of a head that is remembered whole (``fastlane``): looking it up must cost less than reading it."""
 
 _LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) ([^\x00-\x20\x7f#]+) HTTP/1\.([01])\r\n").match
 _OTHER_VERSION: Final = re.compile(rb"[A-Z]{1,32} [^\x00-\x20\x7f#]+ HTTP/(?!1\.[01])[0-9]\.[0-9]\r\n").match

@@ -41,7 +41,7 @@ from uvicorn.server import ServerState
 from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, WAIT, Connection
 from edgeproxy.server.exchange import Exchange
 from edgeproxy.server.guard import Guard
-from edgeproxy.server.head import END, Framing, Refused, RequestLine, framing, look_early, request_line
+from edgeproxy.server.head import END, LONGEST_HEAD, Framing, Refused, RequestLine, framing, look_early, request_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -88,17 +88,19 @@ class GuardProtocol(Connection):
         self._overhead = 0
         self._lane: FastLane | None = None
         self._heads: dict[bytes, Hit] = _NO_HEADS
+        self._named = ""  # the other end's address as it is logged
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._lane = self.guard.lane
         if self._lane is not None:
+            self._named = self._lane.named(self.address)
             self._heads = self._lane.heads(self.scheme or "http", self.address, self.trusted)
 
     def data_received(self, data: bytes) -> None:
         phase = self._phase
         if phase == HEAD:
-            hit = self._heads.get(data)
+            hit = self._heads.get(data) if len(data) <= LONGEST_HEAD else None
             if hit is None or self._head or not self._is_answered(hit):
                 self._take_head(data)
         elif phase == BODY:
@@ -161,7 +163,7 @@ class GuardProtocol(Connection):
 
     def _begin(self, head: bytes, rest: bytes) -> bool:
         """A whole head has come, and ``rest`` behind it; True when it is answered already.  Raises Refused."""
-        hit = self._heads.get(head)
+        hit = self._heads.get(head) if len(head) <= LONGEST_HEAD else None
         if hit is not None and self._is_answered(hit):
             return True
         limits = self.guard.limits
@@ -253,7 +255,7 @@ class GuardProtocol(Connection):
         self._blanks = 0
         self._idle = True
         self._since = None
-        lane.left(hit, self.address, perf_counter() - began)
+        lane.left(hit, self._named, perf_counter() - began)
         return True
 
     def _parse(self, line: RequestLine, head: bytes) -> Framing:
