@@ -39,6 +39,7 @@ from edgeproxy.html.foot import Foot, foot
 from edgeproxy.html.model import Charset, Placement, Unplannable
 from edgeproxy.html.outline import Outline, outlines
 from edgeproxy.lines import accept_encoding, is_html, joined
+from edgeproxy.pages.told import would_keep
 from edgeproxy.personalise import Personalised, survey, waits
 from edgeproxy.respond import NewLines
 from edgeproxy.trail import Intent, Trail
@@ -310,6 +311,9 @@ def _told(
     if status != 200:
         to = joined(lines, b"location")
         notes.append(f"the shop answers {status}" + (f", and leads to {to[:300]}" if to else ""))
+    if body is not None:
+        kept = would_keep(intent.book, intent.request.path, status, lines, body, intent.request.at)
+        notes.append(f"to others than previewers: {kept.says}")
     return explain(
         intent.book,
         active.visitor,

@@ -20,6 +20,7 @@ from edgeproxy.core.explanation import as_json, as_text
 from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.core.words import count
 from edgeproxy.html.model import PagePlan
+from edgeproxy.pages.told import would_keep
 from edgeproxy.personalise import Personalised, personalise, survey, waits
 
 FINE, FAILED = 0, 1
@@ -54,6 +55,7 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
             made = _made(book, decision, request, page)
             plan = survey(book, request, page.body, page.content_type, csp=page.csp)
             notes += [made.note] if made.note else waits(book, decision, request.path)
+        notes.append(would_keep(book, request.path, page.status, page.lines, page.body, now).says)
     told = explain(
         book,
         visitor,

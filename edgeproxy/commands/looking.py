@@ -49,6 +49,7 @@ class Page:
     csp: str | None
     status: int
     source: str  # the file or URL it came from
+    lines: RawHeaders = ()  # of the answer, lower-case, where there was one
 
 
 def book_of(folder: Path) -> RuleBook:
@@ -151,6 +152,7 @@ def fetch(url: str, *, transport: httpx.BaseTransport | None = None) -> Page:
         csp=answer.headers.get("content-security-policy"),
         status=answer.status_code,
         source=str(answer.url),
+        lines=tuple((name.lower(), value) for name, value in answer.headers.raw),
     )
 
 

@@ -1,15 +1,15 @@
 """A set-up looked over before it goes live: what was seen of a shop → findings in words.
 
 Here: ``examine``; ``model`` has the nouns, ``choose`` says which pages are worth a look, ``reach`` (connection, TLS,
-statuses, time), ``names`` (redirects, Host), ``headers`` (cookies, caches), ``markup`` (what pages say), ``rules`` and
-``edits`` (whether the rules meet the shop), ``consent`` (whether visitors give theirs) judge, ``platforms`` knows shop
-systems and their settings, ``report`` words it all.  All of it is pure.  Not here: a single socket
-(``commands.doctor``).
+statuses, time), ``names`` (redirects, Host), ``headers`` (cookies, caches), ``keeping`` (the page cache), ``markup``
+(what pages say), ``rules`` and ``edits`` (whether the rules meet the shop), ``consent`` (whether visitors give theirs)
+judge, ``platforms`` knows shop systems and their settings, ``report`` words it all.  All of it is pure.  Not here: a
+single socket (``commands.doctor``).
 """
 
 from __future__ import annotations
 
-from edgeproxy.doctor import consent, edits, headers, markup, names, platforms, reach, rules
+from edgeproxy.doctor import consent, edits, headers, keeping, markup, names, platforms, reach, rules
 from edgeproxy.doctor.model import Finding, Observed, Severity
 
 _ORDER = tuple(Severity)
@@ -34,6 +34,7 @@ def examine(seen: Observed) -> tuple[Finding, ...]:
         *rules.money(seen),
         *markup.pages(seen),
         *headers.caches(seen),
+        *keeping.keeping(seen),
         *headers.codings(seen),
         *headers.hsts(seen),
     ]
