@@ -1,0 +1,121 @@
+"""Slow clients of eight kinds: each is let go within 15 seconds, and meanwhile others are served as ever.
+
+Seven on a connection in memory with a clock that is moved by hand, with the limits as they are by default; the eighth,
+a TLS handshake that stalls, is ``test_tls``'s.  ``python -m tests.benchmarks.slow_clients`` measures all eight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+
+from edgeproxy.settings import Limits
+from tests.server.apps import Shop, answer
+from tests.server.wire import Noted, Pipe, answers, pipe, run
+
+BOUND: Final = 15.0  # seconds
+TICK: Final = 0.5
+GET: Final = b"GET /page HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+ENDLESS: Final = b"GET /page HTTP/1.1\r\nHost: shop.test\r\nX-Slow: " + b"x" * 1000
+POST: Final = b"POST /page HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 100000\r\n\r\n"
+PAGE: Final = b"x" * 200_000
+
+Kind = Callable[[Pipe], Iterator[None]]
+
+
+def header_drip(connection: Pipe) -> Iterator[None]:
+    for byte in ENDLESS:
+        connection.feed(bytes([byte]))
+        yield
+
+
+def body_drip(connection: Pipe) -> Iterator[None]:
+    connection.feed(POST)
+    while True:
+        yield
+        connection.feed(b"x" * 100)  # 200 bytes a second
+
+
+def slow_read(connection: Pipe) -> Iterator[None]:
+    connection.feed(GET)
+    connection.waiting = len(PAGE)
+    while True:
+        yield
+        connection.waiting -= 100
+
+
+def idle(connection: Pipe) -> Iterator[None]:
+    while True:
+        yield
+
+
+def idle_after_a_request(connection: Pipe) -> Iterator[None]:
+    connection.feed(GET)
+    while True:
+        yield
+
+
+def half_open(connection: Pipe) -> Iterator[None]:
+    connection.feed(ENDLESS[:30])
+    while True:
+        yield
+
+
+def pipelined_drip(connection: Pipe) -> Iterator[None]:
+    connection.feed(GET)
+    yield from header_drip(connection)
+
+
+def tiny_window(connection: Pipe) -> Iterator[None]:
+    connection.feed(GET)
+    connection.waiting = len(PAGE)
+    while True:
+        yield
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await answer(send, 200, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [
+        (header_drip, "header_seconds"),
+        (body_drip, "rate_bytes"),
+        (slow_read, "rate_bytes"),
+        (idle, "header_seconds"),
+        (idle_after_a_request, ""),
+        (half_open, "header_seconds"),
+        (pipelined_drip, "header_seconds"),
+        (tiny_window, "rate_bytes"),
+    ],
+    ids=lambda each: each.__name__.replace("_", " ") if callable(each) else None,
+)
+def test_who_is_slow_is_let_go_and_counted_and_others_do_not_wait(kind: Kind, limit: str) -> None:
+    async def test() -> None:
+        noted = Noted()
+        guard = noted.guard(Limits())
+        shop = Shop()
+        slow = [pipe(app, guard) for _ in range(20)]
+        steps = [kind(connection) for connection in slow]
+        now = 0.0
+        while any(not connection.closed for connection in slow):
+            assert now <= BOUND, f"kept for over {BOUND:g} s"
+            for connection, step in zip(slow, steps, strict=True):
+                if not connection.closed and not connection.ended:
+                    next(step)
+                await connection.settle()
+            healthy = pipe(shop, guard)
+            assert [each.status for each in answers(await healthy.say(GET))] == [200]
+            healthy.leave()
+            guard.tick(now)
+            now += TICK
+        assert noted.limits == [limit] * 20 if limit else noted.limits == []
+        await slow[-1].settle()
+        assert guard.connections == 0
+
+    run(test())
