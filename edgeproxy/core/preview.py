@@ -160,9 +160,10 @@ def apply(
             return Exchange(clean, _address(clean), None) if moves else Inactive(clean, tuple(notes))
         session = Session(Leave.OPEN, PreviewFlags(), int(request.at + OPEN_LASTS))
     active = _active(clean, visitor, book, keys, session, pairs, notes, domain if document else None, document)
-    if moves and not any(name == "edge_explain" for name, _ in pairs):
+    if moves and not active.explain:
         told = active.notes if active.may_change else ()
-        value = _signed(replace(active.session, notes=told[:MOST_NOTES]), keys)
+        on = None if any(name == "edge_explain" for name, _ in pairs) else active.session.explain_on  # it was left
+        value = _signed(replace(active.session, notes=told[:MOST_NOTES], explain_on=on), keys)
         if value is not None:
             return Exchange(clean, _address(clean), set_cookie(value, clean.scheme, domain))
     return active

@@ -445,6 +445,93 @@ def test_flags_too_long_to_remember_are_shown_once() -> None:
     assert seen.problems[0] == "these flags are too long to be remembered for the next click"
 
 
+# --------------------------------------------------------------------------- clean addresses
+
+GOES = ((b"sec-fetch-dest", b"document"), (b"sec-fetch-mode", b"navigate"))
+TAKES = ((b"accept", b"text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),)
+
+
+def gone(query: str, cookie: bytes = b"", *headers: tuple[bytes, bytes], **more: object) -> Preview:
+    """What a browser gets that goes to an address."""
+    lines = [*headers, *([(b"cookie", cookie)] if cookie else [])]
+    return apply(ask("/c/boots", *lines, query=query), NOBODY, plain(), KEYS, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("headers", [GOES, TAKES])
+@pytest.mark.parametrize(
+    ("query", "cookie", "flags"),
+    [
+        ("a=1&edge_stage=loyal", session(Leave.ANY), PreviewFlags(stage="loyal")),
+        ("a=1&edge_stage=loyal", session(Leave.ANY, stage="loyal"), PreviewFlags(stage="loyal")),
+        ("a=1&edge_stage=loyal", session(stage="new"), PreviewFlags(stage="new")),
+        (
+            "a=1&edge_explain=0",
+            session(on="/c/boots", explain=True, stage="new"),
+            PreviewFlags(stage="new", explain=True),
+        ),
+        ("a=1&edge_token=x", session(stage="new"), PreviewFlags(stage="new")),
+        ("a=1&edge_stage=loyal&edge_token=x", b"", None),
+        ("a=1&edge_stage=loyal", session(keys=OTHER), None),
+    ],
+)
+def test_a_browser_is_sent_on_to_the_address_without_flags(
+    headers: tuple[tuple[bytes, bytes], ...], query: str, cookie: bytes, flags: PreviewFlags | None
+) -> None:
+    """A page's scripts and counters know the address: what is ours must not stand in it."""
+    went = gone(query, cookie, *headers)
+    assert isinstance(went, Exchange)
+    assert went.location == b"https://shop.example/c/boots?a=1"
+    if flags is None:
+        assert went.set_cookie is None
+        return
+    there = gone("a=1", carried(went.set_cookie), *headers)
+    assert isinstance(there, Active)
+    assert (there.flags, there.explain) == (flags, False)
+
+
+def test_what_was_wrong_with_flags_is_told_behind_the_redirect_until_others_come() -> None:
+    went = gone("edge_stage=nwe&edge_off=banana", session(Leave.ANY), *GOES)
+    assert isinstance(went, Exchange)
+    cookie = carried(went.set_cookie)
+    for _ in range(2):
+        there = gone("", cookie, *GOES)
+        assert isinstance(there, Active)
+        assert [one.partition(",")[0] for one in there.problems] == [
+            'edge_off is "banana"',
+            'unknown stage "nwe" (did you mean "new"?)',
+        ]
+    went = gone("edge_stage=new", cookie, *GOES)
+    assert isinstance(went, Exchange)
+    there = gone("", carried(went.set_cookie), *GOES)
+    assert isinstance(there, Active)
+    assert there.problems == ()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ((b"sec-fetch-dest", b"empty"), *TAKES),
+        ((b"sec-fetch-dest", b"iframe"), *TAKES),
+        ((b"x-requested-with", b"XMLHttpRequest"), *TAKES),
+        ((b"accept", b"*/*"),),
+        (),
+    ],
+)
+def test_nobody_else_is_sent_anywhere(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    assert isinstance(gone("edge_stage=loyal", session(Leave.ANY), *headers), Active)
+    assert isinstance(gone("edge_stage=loyal", b"", *headers), Inactive)
+
+
+def test_an_explanation_keeps_its_address() -> None:
+    there = gone("edge_explain=1&edge_stage=loyal", session(Leave.ANY), *GOES)
+    assert isinstance(there, Active)
+    assert there.explain
+    assert not there.as_json
+    told = gone("edge_explain=json", session(Leave.ANY), *GOES)
+    assert isinstance(told, Active)
+    assert told.as_json
+
+
 # --------------------------------------------------------------------------- links
 
 
