@@ -26,7 +26,7 @@ from edgeproxy.core.model import (
     Courtesy,
     Experience,
     HouseRules,
-    Kept,
+    Lookback,
     Outcome,
     RuleBook,
     Shop,
@@ -77,7 +77,7 @@ class _Shown:
         return [moment for moment in self.moments if at - moment < seconds]
 
 
-class Host:
+class Usher:
     """One page's courtesy: judges its experiences in turn, and remembers which of them were let in."""
 
     __slots__ = ("_asked", "_at", "_groups", "_plain", "_preference", "_rules", "_sells", "_slots", "_visitor", "_zone")
@@ -239,10 +239,10 @@ def answers(book: RuleBook, visitor: Visitor, at: float) -> tuple[object, ...]:
 
     What was asked for, then for each experience that has a courtesy whether it may be shown, and how much may sell.
     """
-    host = Host(book.shop, visitor, at, asked=False)
+    usher = Usher(book.shop, visitor, at, asked=False)
     chosen = preference(visitor)
     found: list[object] = [] if chosen is None else [chosen]
-    found += [host.over_time(one) is None for one in book.experiences if one.courtesy is not NO_COURTESY]
+    found += [usher.over_time(one) is None for one in book.experiences if one.courtesy is not NO_COURTESY]
     if SELLS in book.showings:
         memory = recalled(visitor, at)
         found.append(None if memory is None else len(_shown(memory, SELLS).within(durations.DAY, at)))
@@ -252,18 +252,18 @@ def answers(book: RuleBook, visitor: Visitor, at: float) -> tuple[object, ...]:
 # --------------------------------------------------------------------------- what was shown
 
 
-def kept(experiences: Iterable[Experience], rules: HouseRules) -> Mapping[str, Kept]:
+def kept(experiences: Iterable[Experience], rules: HouseRules) -> Mapping[str, Lookback]:
     """Code → what of its showings some rule looks at; nothing else of them is remembered."""
-    found: dict[str, Kept] = {}
+    found: dict[str, Lookback] = {}
     for experience in experiences:
         courtesy = experience.courtesy
         if courtesy.counted:
             times = 1 if courtesy.cap is None else courtesy.cap.times
             seconds = max(courtesy.gap or 0.0, 0.0 if courtesy.cap is None else courtesy.cap.seconds)
-            before = found.get(courtesy.code, Kept(0, 0.0))
-            found[courtesy.code] = Kept(max(times, before.times), max(seconds, before.seconds))
+            before = found.get(courtesy.code, Lookback(0, 0.0))
+            found[courtesy.code] = Lookback(max(times, before.times), max(seconds, before.seconds))
         if experience.purpose == SELL and rules.sells_a_day is not None:
-            found[SELLS] = Kept(rules.sells_a_day, durations.DAY)
+            found[SELLS] = Lookback(rules.sells_a_day, durations.DAY)
     return found
 
 
@@ -278,12 +278,12 @@ def codes(experiences: Iterable[Experience]) -> Mapping[str, str]:
     return found
 
 
-def counts(experiences: Iterable[Experience], looked: Mapping[str, Kept]) -> bool:
+def counts(experiences: Iterable[Experience], looked: Mapping[str, Lookback]) -> bool:
     """Would a page with these experiences be counted?  ``looked`` is ``kept`` of the book."""
     return any(one.courtesy.code in looked or (one.purpose == SELL and SELLS in looked) for one in experiences)
 
 
-def shown(memory: Memory, applied: Iterable[Experience], looked: Mapping[str, Kept], at: float) -> Memory:
+def shown(memory: Memory, applied: Iterable[Experience], looked: Mapping[str, Lookback], at: float) -> Memory:
     """The memory after a page on which these experiences were applied; the same object when nothing is counted.
 
     ``looked`` is ``kept`` of the book.  What no rule looks at any more is forgotten on the way.
@@ -304,7 +304,7 @@ def shown(memory: Memory, applied: Iterable[Experience], looked: Mapping[str, Ke
     return memory
 
 
-def _less(memory: Memory, looked: Mapping[str, Kept], at: float) -> Memory:
+def _less(memory: Memory, looked: Mapping[str, Lookback], at: float) -> Memory:
     """Without showings that no rule looks at any more."""
     left = []
     for code, times in memory.shown:

@@ -18,7 +18,7 @@ from typing import Final
 
 from edgeproxy.core import schedule
 from edgeproxy.core.audiences import BUILT_IN
-from edgeproxy.core.courtesy import Host
+from edgeproxy.core.courtesy import Usher
 from edgeproxy.core.lifecycle import staged
 from edgeproxy.core.model import (
     Decision,
@@ -113,14 +113,14 @@ def share_number(experience: str, ident: str) -> int:
 class _Judge:
     """One request's judgements: what several experiences ask is looked at once."""
 
-    __slots__ = ("_asked", "_audiences", "_barred", "_book", "_facts", "_here", "_host")
+    __slots__ = ("_asked", "_audiences", "_barred", "_book", "_facts", "_here", "_usher")
 
     def __init__(self, book: RuleBook, facts: Facts, asked: bool) -> None:
         self._book = book
         self._facts = facts
         self._asked = asked
         self._here = on_path(book, facts.request.path)
-        self._host = Host(book.shop, facts.visitor, facts.request.at, asked=asked)
+        self._usher = Usher(book.shop, facts.visitor, facts.request.at, asked=asked)
         self._barred = _bar(facts.visitor, book.shop)
         self._audiences: dict[str, tuple[bool | None, str]] = {}
 
@@ -145,7 +145,7 @@ class _Judge:
             return Outcome.OVER, f"ended {self._date(experience.ends)}" if asked else ""
         if experience.share < 1.0 and not self._in_share(experience):
             return Outcome.NOT_IN_SHARE, self._why_not_in_share(experience) if asked else ""
-        if (away := self._host.judge(experience, self._slots_of(experience))) is not None:
+        if (away := self._usher.judge(experience, self._slots_of(experience))) is not None:
             return away
         return Outcome.FITS, self._why_theirs(experience) if asked else ""
 
@@ -165,7 +165,7 @@ class _Judge:
 
     def let_in(self, experience: Experience) -> None:
         """It fits: groups and the room on the page are taken by it."""
-        self._host.let_in(experience, self._slots_of(experience))
+        self._usher.let_in(experience, self._slots_of(experience))
 
     def _slots_of(self, experience: Experience) -> frozenset[str]:
         """The slots of this page that it edits, as far as they are counted."""

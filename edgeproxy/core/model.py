@@ -286,7 +286,7 @@ NO_COURTESY = Courtesy()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Lookback:
     """How much of the showings under one code has to be remembered: so many, from so many seconds back."""
 
     times: int
@@ -467,7 +467,7 @@ class RuleBook:
     lifecycle: Lifecycle | None = None
     recall: Recall | None = None  # None: no rule looks at memory, so nothing is remembered
     cache: tuple[CacheRule, ...] = ()  # in the order in which they are tried
-    showings: Mapping[str, Kept] = field(default_factory=dict)  # code → what of its showings is remembered
+    showings: Mapping[str, Lookback] = field(default_factory=dict)  # code → what of its showings is remembered
 
 
 # --------------------------------------------------------------------------- what was decided
