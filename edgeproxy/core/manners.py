@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from itertools import combinations
 from typing import Final
 
@@ -143,16 +144,18 @@ def _span(match: re.Match[str]) -> tuple[int, int]:
 
 def _fragments(book: RuleBook) -> tuple[Fragment, ...]:
     """Every fragment that some experience uses, once."""
-    found: dict[tuple[str, str], Fragment] = {}
+    found: dict[tuple[str, str], Fragment] = {}  # by place and text
     for experience in book.experiences:
         for fragment, _ in _contents(experience):
-            found[(fragment.where.short, fragment.path)] = fragment
+            found[(fragment.where.short, str(fragment.parts))] = fragment
     return tuple(found.values())
 
 
 def _contents(experience: Experience) -> Iterator[tuple[Fragment, str | None]]:
     """The fragments of an experience, each with the one stage that gets it; None: any."""
     for edit in experience.edits:
+        for text in edit.action.texts:
+            yield Fragment(edit.where.short, (escape(text),), edit.where), None
         content = edit.content
         if isinstance(content, Fragment):
             yield content, None

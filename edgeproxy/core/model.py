@@ -222,6 +222,10 @@ class Action(Protocol):
     def takes_slot(self) -> bool:
         """True when the first experience that does this owns the slot (RULES: how a decision is made)."""
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What people read of it that is no content: titles, placeholders, descriptions of pictures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

@@ -231,6 +231,9 @@ class Hide(Verb):
 # --------------------------------------------------------------------------- start tags
 
 
+_READ: Final = frozenset({"alt", "aria-label", "aria-description", "placeholder", "title", "value"})
+
+
 @verb
 @dataclass(frozen=True, slots=True)
 class Attributes(Verb):
@@ -258,6 +261,10 @@ class Attributes(Verb):
             if isinstance(said, str) and re.match(r"[\x00-\x20]*javascript\s*:", said, re.IGNORECASE):
                 found.append(f'{name} = "javascript:…": code in an address, which a content security policy forbids')
         return tuple(found)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(said for name, said in self.changes if isinstance(said, str) and name in _READ)
 
     def illegal(self, site: Site) -> str:
         return ""

@@ -92,6 +92,11 @@ class Verb(ABC):
         """Warnings about a value that parses."""
         return ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What people read of it that is no content."""
+        return ()
+
     @abstractmethod
     def illegal(self, site: Site) -> str:
         """Why this may not be done there, however it is done; "" when it may."""

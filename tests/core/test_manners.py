@@ -85,6 +85,16 @@ def test_plain_text_is_listened_to_as_well() -> None:
     )
 
 
+def test_attributes_that_are_read_are_listened_to() -> None:
+    said = 'title = "Only 2 left", placeholder = "Hi Anna, <search>", class = "hurry", href = "/only 2 left"'
+    edit = f"attributes = {{ {said} }}"
+    rule = f'{SAID}for = "newcomers"\n{EDITS}{edit}\n[[edit]]\nslot = "home-hero"\nafter = "steps.html"\n'
+    found = told(experiences__calm_start=rule)
+    assert len(found) == 2
+    assert all(one.startswith("rules/experiences/calm-start.toml:9:3: warning: ") for one in found)
+    assert any('"Hi Anna"' in one for one in found)
+
+
 def test_what_two_experiences_use_is_told_once() -> None:
     rule = f'{SAID}for = "newcomers"\n{EDITS}before = "steps.html"\n'
     found = told(
