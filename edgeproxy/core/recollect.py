@@ -40,13 +40,23 @@ class Recollection:
     state: State
     refused: str  # why they may not be remembered, in words; "" when they may
     memory: Memory | None  # what may be read, as it is with this visit
-    at: float = 0.0
+    at: float = 0.0  # seconds since the epoch
     beforehand: bool = False  # the visitor has not decided to go there yet (prefetch, prerender): nothing is written
 
     @property
     def writes(self) -> bool:
         """An answer may leave a new memory behind."""
         return not self.refused and self.state.replaceable
+
+    @property
+    def settled(self) -> tuple[float, float]:
+        """From when to when all of it says the same: memories, and the rules that look at them, know whole minutes.
+
+        Seconds since the epoch; the end is no more in it.  (A day is a whole number of minutes, and so is every
+        duration that a rule names.)
+        """
+        begins = self.at // 60 * 60
+        return max(begins, self.state.since), min(begins + 60, self.state.until)
 
 
 NOTHING: Final = Recollection(NO_STATE, "no rule asks for it", None)
@@ -68,7 +78,7 @@ def recollect(
     found = state.read(lines, keys, now, settings, cache) if lines else NO_STATE
     memory = found.memory
     if book.recall is None:
-        return NOTHING if memory is None else Recollection(found, NOTHING.refused, memory.choices)
+        return NOTHING if memory is None else Recollection(found, NOTHING.refused, memory.choices, now)
     refused = OPTED_OUT if memory is not None and memory.opted_out else refusal(book.shop.consent, request.headers)
     if memory is not None:
         memory = memory.choices if refused else lifecycle.arriving(memory, now)

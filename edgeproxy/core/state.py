@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 from edgeproxy.core import cookies, durations
@@ -34,6 +35,7 @@ from edgeproxy.core.remembered import phrases
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.timestamped import (
     LONGEST_VALUE,
+    SKEW,
     Disbelief,
     Rejected,
     Verified,
@@ -87,6 +89,8 @@ class State:
     disbelief: Disbelief | None = None
     words: str = ""  # why it is not believed
     replaceable: bool = True  # it may be written over
+    since: float = 0.0  # it is believed from… (seconds since the epoch)
+    until: float = inf  # …to
 
 
 NO_STATE: Final = State(None)
@@ -126,7 +130,10 @@ def read(
     if isinstance(result, Kept):
         late = judge_age(result.at, now, settings.max_age)
         if late is None:
-            return State(result.memory, True, result.newest and now - result.at < settings.max_age / 2)
+            half = result.at + settings.max_age / 2  # from there on it is written anew
+            ends = half if now < half else result.at + settings.max_age
+            fresh = result.newest and now < half
+            return State(result.memory, True, fresh, since=result.at - SKEW, until=ends)
         # A clock that was set back a little is no reason to forget anybody: it holds again when time has passed.
         soon = late.why is Disbelief.FUTURE and result.at - now < HEALS
         return State(None, True, True, late.why, late.words, replaceable=not soon)
@@ -289,7 +296,11 @@ def explain_value(value: bytes, keys: Keys, now: float, settings: StateSettings 
     if found.memory is None:
         why = found.disbelief.value if found.disbelief is not None else "no cookie"
         return (f"disbelieved  {why}: {found.words}",)
-    lines = ["believed" if found.fresh else "believed, and to be signed anew: by an older key, or of an older version"]
+    lines = [
+        "believed"
+        if found.fresh
+        else "believed, and to be signed anew: by an older key, of an older version, or long ago"
+    ]
     said = phrases(found.memory, now) or ("nothing",)
     lines += [f"{'remembers' if not place else '':<12} {one}" for place, one in enumerate(said)]
     lines.append(f"{'id':<12} {found.memory.id or '(none)'}")

@@ -44,7 +44,7 @@ class Asked(NamedTuple):
     conditions: list[bytes]  # If-None-Match
     since: float  # the visitor is who they are from … to
     until: float
-    recollection: Recollection | None  # what is remembered of the visitor may change with each page, and with time
+    recollection: Recollection | None  # what is remembered of the visitor; None: the book looks at nothing of it
     client: str  # the visitor's address, where a trusted proxy tells it; "": the connection knows it
     request_id: str  # where a proxy in front has made one
 
@@ -117,6 +117,9 @@ class Judge:
         decided = None if visitor.source is Source.DISBELIEVED else alike(book, visitor, request)
         if decided is None:
             return None
+        if recollection is not NOTHING:
+            begins, ends = recollection.settled
+            since, until = max(since, begins), min(until, ends)
         return Asked(
             decided,
             accepted(b", ".join(value for name, value in headers if name == b"accept-encoding"), BEST),

@@ -243,7 +243,7 @@ class FastLane:
                 return None  # of the same page in another coding: the app names that one
             head, bodied, status = ready.unchanged, False, 304
         repeated = self._repeated(ready, method, status, ready.length if bodied else 0)
-        lasting = asked.recollection is None and not asked.request_id
+        lasting = not asked.request_id
         return Hit(ready, head, bodied, asked.since, asked.until, asked.client, asked.request_id, repeated, lasting)
 
     def remember(self, heads: Heads, head: bytes, hit: Hit) -> None:

@@ -415,6 +415,30 @@ def test_a_page_that_changes_what_is_remembered_is_the_apps_and_one_that_does_no
     run(story())
 
 
+def test_what_is_remembered_is_looked_at_again_each_minute() -> None:
+    """The same head, byte for byte: a stage that decays at a whole minute decays on the fast lane too."""
+
+    async def story() -> None:
+        shop = Shop(told(headers=(HEADERS[0], ("Cache-Control", "public, max-age=6000"))))
+        front = Front(World(shop=shop, rules=LIFE))
+        minute = int(NOON // 60)
+        ordered = minute + 1 - 90 * 24 * 60  # 90 days ago in a minute, more than that in two
+        memory = Memory("a1", ordered // 1440, minute, 3, orders=1, events=(("order", ordered),))
+        connection = front.connect()
+        line = f"Cookie: edge_state={state.sign(memory, KEYS, NOON).value}"
+        assert b"Good to see you" in await front.warm(line)
+        for seconds in (1, 59, 60, 61, 119):
+            front.world.now = NOON + seconds
+            assert b"Good to see you" in await front.ask(line, connection=connection)
+            assert await front.is_fast(line, connection=connection), f"{seconds} s later nothing has changed"
+        front.world.now = NOON + 120
+        assert b"Long time" in await front.ask(line, connection=connection)
+        front.world.now = NOON  # a clock that is set back
+        assert b"Good to see you" in await front.ask(line, connection=connection)
+
+    run(story())
+
+
 def test_a_memory_that_is_read_in_vain_changes_nothing() -> None:
     """A book that looks at no memory: the state cookie is let through, and what the visitor chose is kept apart."""
 

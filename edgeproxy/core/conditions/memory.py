@@ -16,7 +16,7 @@ from typing import ClassVar, Self
 from edgeproxy.core import durations
 from edgeproxy.core.conditions import shapes
 from edgeproxy.core.conditions.registry import About, Labels, condition
-from edgeproxy.core.memory import MOST, Memory, Preference, begun, day_of
+from edgeproxy.core.memory import MOST, Memory, Preference, begun, day_of, minute_of
 from edgeproxy.core.model import Condition, Facts, Reasons, Source
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.words import both, either, meant, quoted
@@ -332,7 +332,7 @@ class LastOrder(_Ago):
 
     def ago(self, memory: Memory, at: float) -> float | None:
         last = memory.last_order
-        return None if last is None else max(0.0, at - last * 60)
+        return None if last is None else max(0, minute_of(at) - last) * durations.MINUTE  # as finely as it is known
 
 
 @condition
