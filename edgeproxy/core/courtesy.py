@@ -245,7 +245,8 @@ def answers(book: RuleBook, visitor: Visitor, at: float) -> tuple[object, ...]:
     found += [usher.over_time(one) is None for one in book.experiences if one.courtesy is not NO_COURTESY]
     if SELLS in book.showings:
         memory = recalled(visitor, at)
-        found.append(None if memory is None else len(_shown(memory, SELLS).within(durations.DAY, at)))
+        blind = memory is None or visitor.unremembered  # one more could not be counted
+        found.append(None if memory is None or blind else len(_shown(memory, SELLS).within(durations.DAY, at)))
     return tuple(found)
 
 

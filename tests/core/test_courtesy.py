@@ -357,11 +357,16 @@ MEMORIES = st.builds(
 )
 
 
-@given(st.lists(MEMORIES, min_size=2, max_size=12))
-def test_who_gives_the_same_answers_gets_the_same(memories: list[Memory]) -> None:
+WHO = st.tuples(st.one_of(st.none(), MEMORIES), st.sampled_from(["", "no consent"]))
+
+
+@given(st.lists(WHO, min_size=2, max_size=12))
+def test_who_gives_the_same_answers_gets_the_same(whos: list[tuple[Memory | None, str]]) -> None:
     seen: dict[tuple[object, ...], list[str]] = {}
-    for memory in memories:
-        assert seen.setdefault(answers(COUNTED, visitor(memory), NOON), fits(COUNTED, memory)) == fits(COUNTED, memory)
+    for memory, unremembered in whos:
+        who = visitor(memory, unremembered)
+        fitting = [one.name for one in decide(COUNTED, who, ask(at=NOON)).fitting]
+        assert seen.setdefault(answers(COUNTED, who, NOON), fitting) == fitting
 
 
 # --------------------------------------------------------------------------- the nagging diary
