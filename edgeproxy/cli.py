@@ -45,6 +45,14 @@ def _visitor_arguments(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--country", metavar="CODE", help="the visitor's country, as the trusted header would tell it")
 
 
+def _forcing_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("otherwise than the rules decide")
+    what.add_argument("--experience", metavar="NAME", help="force this experience")
+    what.add_argument(
+        "--without", action="append", default=[], metavar="NAME", help="switch this experience off; may be repeated"
+    )
+
+
 def _rules_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rules", default="rules", metavar="DIR", help="the rules folder (default: rules)")
 
@@ -214,6 +222,7 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("--origin", metavar="URL", help="fetch the page from here instead")
     _rules_argument(explain)
     _visitor_arguments(explain)
+    _forcing_arguments(explain)
     explain.add_argument("--json", action="store_true", help="for machines")
 
     journey = verbs.add_parser(
@@ -240,6 +249,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("page", metavar="FILE-or-URL")
     _rules_argument(render)
     _visitor_arguments(render)
+    _forcing_arguments(render)
     render.add_argument("--path", metavar="PATH", help="the path that the page has in the shop (default: from the URL)")
     render.add_argument("--diff", action="store_true", help="a readable difference to the shop's own page")
     render.add_argument("--charset", metavar="NAME", help="of the file, as a Content-Type header would say it")

@@ -300,6 +300,8 @@ def _told(
 ) -> Explanation:
     assert intent.book is not None
     plan = None
+    if lane.kind is LaneKind.PRIVATE and intent.decision is not None:  # which one visitors take, who have no bar
+        lane = policy.lane(intent.book, intent.request, intent.decision)
     if body is not None:
         csp = joined(lines, b"content-security-policy")
         plan = survey(intent.book, intent.request, body, joined(lines, b"content-type"), csp=csp, largest=len(body))

@@ -47,6 +47,18 @@ def test_render_prints_the_page_with_its_edits(
     assert capfdbinary.readouterr().out == body
 
 
+def test_an_experience_is_forced_or_switched_off(
+    rules: Path, page: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    here = ["render", str(page), "--path", "/", "--rules", str(rules), "--stage", "new"]
+    assert main([*here, "--without", "calm"]) == 0
+    assert capfdbinary.readouterr().out == PAGE
+    assert main([*here, "--without", "calm", "--experience", "thanks"]) == 0
+    assert capfdbinary.readouterr().out == THANKS
+    assert main([*here, "--experience", "thank"]) == 2
+    assert b'unknown experience "thank" (did you mean "thanks"?)' in capfdbinary.readouterr().err
+
+
 def test_render_shows_a_difference(rules: Path, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", str(page), "--path", "/", "--rules", str(rules), "--stage", "loyal", "--diff"]) == 0
     out = capsys.readouterr().out

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from edgeproxy import recordings
 from edgeproxy.blame import Blame
-from edgeproxy.commands.looking import Page, Usage, book_of, clock, fetch, page_of, request_of, visitor_of
+from edgeproxy.commands.looking import Page, Usage, book_of, clock, fetch, forced_of, page_of, request_of, visitor_of
 from edgeproxy.core import policy, ruletest
 from edgeproxy.core.decide import decide
 from edgeproxy.core.explain import explain
@@ -39,7 +39,8 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
         parts = urlsplit(arguments.url)
         url = urljoin(arguments.origin, f"{parts.path}?{parts.query}" if parts.query else parts.path)
     request = request_of(arguments.url if urlsplit(arguments.url).netloc else url, arguments, book, now)
-    decision = decide(book, visitor, request)
+    forced, without = forced_of(arguments, book)
+    decision = decide(book, visitor, request, forced=forced, without=without, reasons=True)
     lane = policy.lane(book, request, decision)
     notes: list[str] = []
     made: Personalised | None = None
@@ -60,6 +61,8 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
         book,
         visitor,
         request,
+        forced=forced,
+        without=without,
         placing=made.placing if made is not None else None,
         plan=plan,
         lane=lane,
@@ -92,7 +95,8 @@ def run_render(arguments: argparse.Namespace, environ: Mapping[str, str], out: T
             raise Usage(f"say which path {arguments.page} has in the shop, since rules ask for it: --path /")
     url = arguments.page if urlsplit(arguments.page).netloc else f"https://shop.example{path}"
     request = request_of(url, arguments, book, now, path=path.partition("?")[0] if path else None)
-    decision = decide(book, visitor, request)
+    forced, without = forced_of(arguments, book)
+    decision = decide(book, visitor, request, forced=forced, without=without)
     lane = policy.lane(book, request, decision)
     if lane.kind is LaneKind.PASS:
         raw.write(f"untouched: {lane.why}\n")

@@ -21,6 +21,7 @@ from edgeproxy.core.model import NOBODY, PageRequest, Persona, Problem, RawHeade
 from edgeproxy.core.schedule import parse_moment
 from edgeproxy.core.signing import BadKey, Keys
 from edgeproxy.core.visitor import read_value
+from edgeproxy.core.words import both, meant
 from edgeproxy.rulebook import load
 from edgeproxy.settings import keys_text
 
@@ -89,6 +90,16 @@ def visitor_of(arguments: argparse.Namespace, book: RuleBook, environ: Mapping[s
             named = ", ".join(book.shop.segments) or "none"
             raise Usage(f'unknown segment "{segment}"; shop.toml names {named}')
     return Visitor(arguments.stage, tuple(arguments.segment), arguments.id, Source.PREVIEW)
+
+
+def forced_of(arguments: argparse.Namespace, book: RuleBook) -> tuple[str | None, tuple[str, ...]]:
+    """The experience that --experience forces, and those that --without switches off."""
+    names = [experience.name for experience in book.experiences]
+    for name in (arguments.experience, *arguments.without):
+        if name is not None and name not in names:
+            hint = meant(name, names) or f"there is {both(names) or 'none'}"
+            raise Usage(f'unknown experience "{name}" ({hint})')
+    return arguments.experience, tuple(arguments.without)
 
 
 def _persona(name: str, book: RuleBook) -> Persona:

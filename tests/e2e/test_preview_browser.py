@@ -223,5 +223,5 @@ def test_why_is_the_same_as_page_as_json_and_on_the_command_line(browser: Browse
         "explain", storefront.shop + PAGES["list"], "--rules", str(storefront.rules), "--stage", "new", "--json"
     )
     said = json.loads(command.stdout)
-    for part in ("experiences", "slots"):
+    for part in ("visitor", "lane", "lane_why", "personal", "experiences", "slots", "styles", "book_version"):
         assert said[part] == told[part]
