@@ -1,7 +1,7 @@
 """The recipes for shops' back ends: what they sign we believe, what we sign they believe, and what we refuse they do.
 
-Each recipe runs as it is in ``recipes/``, in its own interpreter, once for all cases: a driver of a few lines reads
-the cases as JSON and answers with a list.
+Each recipe runs as it is in ``edgeproxy/recipes/``, in its own interpreter, once for all cases: a driver of a few
+lines reads the cases as JSON and answers with a list.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edgeproxy.core.signing import Keys
 from edgeproxy.core.visitor import Disbelief, disbelief, read_value, sign
 from tests.conftest import missing
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+RECIPES = Path(__file__).parents[1] / "edgeproxy" / "recipes"
 OLD, NEW, OTHER = (
     "9f2b7c41d08e6a35f1c49b7e02d86a53",
     "c07d51e9a84b3f62705eb1d9284fa36c",
