@@ -1,10 +1,11 @@
 """The page cache: answers of the shop that are kept for many (RFC 9111, a shared cache).
 
-``model`` what is kept · ``store`` where, bounded by bytes · ``prospects`` where sharing is worth an attempt ·
-``filling`` an answer that is read by many while it comes · ``cache`` the rules of the house: look, wait, ask, keep ·
-``serving`` conditions and ranges answered from what is kept.  What may be kept is judged in ``core`` (``sharing``,
-``storing``, ``freshness``) and by ``html.traces``.  Called by ``proxy``; everything after it does not know whether a
-page was kept or came just now.
+``model`` what is kept · ``making`` how it comes of an answer · ``marks`` what keeps an answer from it · ``store``
+where, bounded by bytes · ``prospects`` where sharing is worth an attempt · ``filling`` an answer that is read by many
+while it comes · ``cache`` the rules of the house: look, wait, ask, keep · ``serving`` conditions and ranges answered
+from what is kept · ``told`` the same judgements in words · ``counts`` what is counted.  What may be kept is judged in
+``core`` (``sharing``, ``storing``, ``freshness``) and by ``html.traces``.  Called by ``sharing``; everything after it
+does not know whether a page was kept or came just now.
 """
 
 from edgeproxy.pages.cache import Found, PageCache, Unshared

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -35,11 +35,11 @@ from edgeproxy.core.sharing import SharedRequest, is_left_out
 from edgeproxy.origin import ShopError
 from edgeproxy.pages.counts import Counts
 from edgeproxy.pages.filling import Filling
+from edgeproxy.pages.making import Came, confirmed, everyone, is_text, length_of, made, media_of
 from edgeproxy.pages.marks import marks
 from edgeproxy.pages.model import FullKey, StoredPage
 from edgeproxy.pages.prospects import Prospects
 from edgeproxy.pages.store import Store
-from edgeproxy.plans import digest_of
 
 __all__ = ["Found", "Keeping", "PageCache", "Unshared"]
 
@@ -54,7 +54,9 @@ FAILING_SECONDS: Final = 2.0
 OFF_LOOP: Final = 64 * 1024
 """Bytes of a page from which on it is looked through in a thread."""
 
-MOST_NOT_SHARED: Final = 65_536
+MOST_NOT_SHARED: Final = 16_384
+"""Remembered by hash alone: a key may be long, and two that collide only ask for themselves."""
+
 TURNS: Final = 3
 """Times that a request looks again, when the flight that it waited for was about another Vary."""
 
@@ -138,7 +140,7 @@ class PageCache:
         self._country_header = (country_header or "").encode()
         self._flights: dict[FullKey, _Flight] = {}
         self._flying: set[asyncio.Task[Any]] = set()
-        self._not_shared: LRUCache[FullKey, tuple[float, str]] = LRUCache(MOST_NOT_SHARED)
+        self._not_shared: LRUCache[int, tuple[float, str]] = LRUCache(MOST_NOT_SHARED)
         self._prospects = Prospects()
 
     # ------------------------------------------------------------------ looking
@@ -215,12 +217,12 @@ class PageCache:
 
     def _why_not(self, shared: SharedRequest, full: FullKey, page: StoredPage | None) -> str | None:
         """Why the shop is not asked for everybody; None when it is.  ``page``: what is kept, and too old."""
-        known = self._not_shared.get(full)
+        known = self._not_shared.get(hash(full))
         if known is not None:
             until, why = known
             if self._ticks() < until:
                 return why
-            del self._not_shared[full]
+            del self._not_shared[hash(full)]
         if page is None and shared.key.rule is None and not self._prospects.promising(shared.key.host, shared.key.path):
             return "no answer around there was shareable so far"
         return None
@@ -303,16 +305,16 @@ class PageCache:
         full: FullKey,
         page: StoredPage | None,
     ) -> Outcome:
-        at, tick = self._clock(), self._ticks()
+        came = Came(self._clock(), self._ticks(), delay)
         status, rule = response.status_code, shared.key.rule
         lines = self._passed(response.headers.raw, shared.key.scheme, shared.host)
         if any(name.lower() == storing.EVENT for name, _ in response.headers.raw):
             return self._refused(shared, full, storing.TELLS)  # ``passed`` has taken it away
         if status == 304 and page is not None:
-            return self._confirmed(flight, page, lines, at, tick, delay)
+            return self._confirmed(flight, page, lines, came)
         if status >= 500 and page is not None and self._excused(page, gone=False):
             return Found(page, "stale")
-        terms = storing.terms(status, lines, rule, at)
+        terms = storing.terms(status, lines, rule, came.at)
         if status >= 500 or status in _BUSY:
             return self._failing(full, f"status is {status}")
         if isinstance(terms, str):
@@ -323,34 +325,19 @@ class PageCache:
         full = self.full(shared)
         if rule is None:
             self._prospects.shared(shared.key.host, shared.key.path)
-        everyone = self._everyone(lines, terms)
-        media = _media(lines)
-        whole = media == b"text/html" or (terms.from_rule and _TEXT.fullmatch(media) is not None)
+        media = media_of(lines)
+        whole = media == b"text/html" or (terms.from_rule and is_text(media))
         most = self._keeping.page_bytes if media == b"text/html" else self._keeping.file_bytes
-        length = next((int(value) for name, value in lines if name == b"content-length" and value.isdigit()), None)
+        length = length_of(lines)
         if length is not None and length > most:
             return self._refused(shared, full, f"bigger than {most:,} bytes")
-
-        def made(body: bytes) -> StoredPage:
-            told = [] if terms.from_rule else lines  # the operator counts from when it came
-            times = freshness.judged(terms.lifetimes, told, at=at, tick=tick, delay=0 if terms.from_rule else delay)
-            return StoredPage(
-                key=full,
-                status=status,
-                lines=tuple(storing.stripped(lines, rule)),
-                body=body,
-                digest=digest_of(body),
-                freshness=times,
-                everyone=everyone,
-                tags=_tags(lines),
-                validators=_validators(lines),
-            )
-
+        make = partial(made, full, status, lines, terms=terms, came=came)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = aiter(response.stream)
         if not whole:
-            filling = Filling(status, tuple(storing.stripped(lines, rule)), everyone=everyone, most=most, length=length)
-            self._pump(flight, filling, response, made, full)
+            kept = tuple(storing.stripped(lines, rule))
+            filling = Filling(status, kept, everyone=everyone(lines, terms), most=most, length=length)
+            self._pump(flight, filling, response, make, full)
             return filling
         parts: list[bytes] = []
         size = 0
@@ -366,7 +353,7 @@ class PageCache:
             why = marks(lines, body, self._keeping.page_bytes)
         if why:
             return self._refused(shared, full, why)
-        stored = made(body)
+        stored = make(body)
         self._keep(flight, stored)
         return Found(stored, "miss")
 
@@ -379,7 +366,7 @@ class PageCache:
         flight: _Flight,
         filling: Filling,
         response: httpx.Response,
-        made: Callable[[bytes], StoredPage],
+        make: Callable[[bytes], StoredPage],
         full: FullKey,
     ) -> None:
         """Read a file to its end for whoever reads along, and keep it when it is whole."""
@@ -389,7 +376,7 @@ class PageCache:
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 body = await filling.pump(aiter(response.stream))
                 if body is not None:
-                    self._keep(flight, made(body))
+                    self._keep(flight, make(body))
             except ShopError:
                 pass  # every reader has it
             finally:
@@ -461,7 +448,7 @@ class PageCache:
 
     def _refused(self, shared: SharedRequest, full: FullKey, why: str) -> Unshared:
         """Not to be shared: whoever waited asks for themselves, and for a while nobody waits."""
-        self._not_shared[full] = (self._ticks() + NOT_SHARED_SECONDS, why)
+        self._not_shared[hash(full)] = (self._ticks() + NOT_SHARED_SECONDS, why)
         if shared.key.rule is None:
             self._prospects.refused(shared.key.host, shared.key.path)
         self.store.drop([full])
@@ -470,7 +457,7 @@ class PageCache:
 
     def _failing(self, full: FullKey, why: str) -> Unshared:
         """The shop has a bad moment: what is kept stays, and for a short while nobody waits."""
-        self._not_shared[full] = (self._ticks() + FAILING_SECONDS, why)
+        self._not_shared[hash(full)] = (self._ticks() + FAILING_SECONDS, why)
         self._counts.refused(why)
         return Unshared(why, asked=True)
 
@@ -490,64 +477,16 @@ class PageCache:
             return ""  # the shop was asked as this visitor asks: without these fields
         return f"it varies by {', '.join(name.decode() for name in fresh)}"
 
-    def _everyone(self, lines: RawHeaders | list[tuple[bytes, bytes]], terms: storing.Terms) -> bool:
-        if terms.from_rule:
-            return True
-        if "cookie" in storing.varies(lines):
-            return False
-        return terms.declared or _media(lines) != b"text/html"
-
     def _confirmed(
-        self,
-        flight: _Flight,
-        page: StoredPage,
-        lines: list[tuple[bytes, bytes]],
-        at: float,
-        tick: float,
-        delay: float,
-    ) -> Outcome:
-        """The kept page under the head of a 304 (RFC 9111, 3.2 and 4.3.4)."""
-        rule = page.rule
-        named = {name for name, _ in lines} - _NOT_UPDATED
-        merged = [
-            *(line for line in page.lines if line[0] not in named),
-            *(line for line in lines if line[0] in named),
-        ]
-        terms = storing.terms(page.status, merged, rule, at)
-        if isinstance(terms, str):  # the shop says now that it may not be kept
+        self, flight: _Flight, page: StoredPage, lines: list[tuple[bytes, bytes]], came: Came
+    ) -> Found | Unshared:
+        kept = confirmed(page, lines, came, self._country_header)
+        if isinstance(kept, str):
             self.store.drop([page.key])
-            return Unshared(terms, asked=True)
-        # without a Date of its own the 304 came now; the old one would make the page stale at once
-        dated = merged if b"date" in named else [line for line in merged if line[0] != b"date"]
-        told = [] if terms.from_rule else dated
-        times = freshness.judged(terms.lifetimes, told, at=at, tick=tick, delay=0 if terms.from_rule else delay)
-        kept = page.confirmed(tuple(storing.stripped(merged, rule)), times, _validators(merged))
+            self._counts.refused(kept)
+            return Unshared(kept, asked=True)
         self._keep(flight, kept)
         return Found(kept, "confirmed")
 
 
-def _media(lines: RawHeaders | list[tuple[bytes, bytes]]) -> bytes:
-    value = next((value for name, value in lines if name == b"content-type"), b"")
-    return value.partition(b";")[0].strip().lower()
-
-
-def _tags(lines: RawHeaders | list[tuple[bytes, bytes]]) -> frozenset[str]:
-    """What the shop calls it for purging: Surrogate-Key has spaces between, Cache-Tag commas."""
-    found: set[str] = set()
-    for name, value in lines:
-        if name in (b"surrogate-key", b"cache-tag"):
-            found.update(tag for tag in value.decode("latin-1").replace(",", " ").split() if len(tag) <= 256)
-    return frozenset(list(found)[:1000])
-
-
-def _validators(lines: RawHeaders | list[tuple[bytes, bytes]]) -> RawHeaders:
-    """The conditions that ask whether an answer still holds (RFC 9111, 4.3.1)."""
-    conditions = {b"etag": b"if-none-match", b"last-modified": b"if-modified-since"}
-    return tuple((conditions[name], value) for name, value in lines if name in conditions)
-
-
-_TEXT: Final = re.compile(rb"text/.*|application/(?:.*[+-])?(?:json|xml|javascript|ecmascript)(?:.*)?")
 _BUSY: Final = frozenset({408, 425, 429})
-_NOT_UPDATED: Final = frozenset(
-    {b"content-length", b"content-encoding", b"content-type", b"content-range", b"set-cookie"}
-)

@@ -16,8 +16,8 @@ __all__ = ["Store"]
 
 Address = tuple[bytes, bytes]  # host and raw path: what an unsafe method or a purge is about
 
-MOST_VARYING: Final = 65_536
-"""Addresses whose Vary is remembered; one that is forgotten is learnt again from the shop's next answer."""
+MOST_VARYING: Final = 16_384
+"""Keys whose Vary is remembered, by hash alone; one that is forgotten is learnt again from the shop's next answer."""
 
 
 class _Bounded(LRUCache[FullKey, StoredPage]):
@@ -46,7 +46,7 @@ class Store:
         self.changes = 0  # another number after any page came or went
         self._pages = _Bounded(most, self._let_go)
         self._places: dict[Address, set[FullKey]] = {}
-        self._varying: LRUCache[object, tuple[bytes, ...]] = LRUCache(MOST_VARYING)
+        self._varying: LRUCache[int, tuple[bytes, ...]] = LRUCache(MOST_VARYING)
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -92,11 +92,11 @@ class Store:
 
     def varying(self, key: object) -> tuple[bytes, ...]:
         """The fields by which answers to this key are known to vary, beyond the key itself (RFC 9111, 4.1)."""
-        return self._varying.get(key, ())
+        return self._varying.get(hash(key), ())
 
     def vary(self, key: object, names: tuple[bytes, ...]) -> None:
         """Remember them; what was kept under fewer names is not found any more, and goes when room is needed."""
-        self._varying[key] = names
+        self._varying[hash(key)] = names
         self.changes += 1
 
     def clear(self) -> None:

@@ -572,6 +572,42 @@ async def test_a_shop_that_says_no_store_when_it_confirms_is_heard() -> None:
     assert len(world.parts.cache.store) == 0
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [("ETag", '"2"'), PUBLIC],
+        [TAG, PUBLIC, ("Content-Security-Policy", "script-src 'nonce-r4nd0m'")],
+        [TAG, PUBLIC, ("Vary", "Accept-Language")],
+        [TAG, PUBLIC, ("Vary", "*")],
+    ],
+)
+async def test_a_304_that_says_something_else_forgets_what_was_kept(lines: list[tuple[str, str]]) -> None:
+    def answer(asked: Asked) -> Told:
+        return Told(304, lines, []) if asked.get("if-none-match") else told(PUBLIC, TAG)
+
+    world = World(Shop(answer))
+    await warm(world)
+    await world.ask("/other")
+    world.now += 61
+    assert (await world.ask("/other")).body == PAGE  # the visitor's own question
+    assert world.parts.cache is not None
+    assert len(world.parts.cache.store) == 0
+
+
+async def test_a_304_that_sets_a_cookie_gives_it_to_nobody() -> None:
+    def answer(asked: Asked) -> Told:
+        if asked.get("if-none-match"):
+            return Told(304, [TAG, PUBLIC, ("Set-Cookie", "sid=jane")], [])
+        return told(PUBLIC, TAG)
+
+    world = World(Shop(answer))
+    await warm(world)
+    await world.ask("/other")
+    world.now += 61
+    for _ in range(3):
+        assert (await world.ask("/other")).get("set-cookie") == []
+
+
 async def test_a_page_that_is_public_and_stale_at_once_is_asked_about_each_time() -> None:
     def answer(asked: Asked) -> Told:
         lines = [("Cache-Control", "public, no-cache"), TAG]
