@@ -21,6 +21,7 @@ from edgeproxy.core.model import Experience, PageRequest, RuleBook
 from edgeproxy.core.recollect import FORGOTTEN, Recollection
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.state import StateSettings, VerifiedStates
+from edgeproxy.core.timestamped import Disbelief
 from edgeproxy.counters import Counters
 from edgeproxy.lines import is_html
 from edgeproxy.respond import EVENT, NewLines
@@ -29,6 +30,9 @@ from edgeproxy.settings import Settings
 __all__ = ["Remembering", "told_events"]
 
 log = logging.getLogger("edgeproxy.remember")
+
+MOST_DOMAINS: Final = 4
+"""Parents of a host whose cookies of our name are taken away."""
 
 MOST_TOLD: Final = 100
 """Different sentences about ``Edge-Event`` lines that are logged: a shop repeats its mistakes."""
@@ -93,7 +97,25 @@ class Remembering:
         memory = recollect.following(known, book, request, now, page=page, events=heard, applied=applied, new_id=new_id)
         if memory is None:
             return lines
-        return [*respond.unshared(lines), (b"set-cookie", self.set_cookie(memory, request, keys, now))]
+        cookies = [self.set_cookie(memory, request, keys, now)]
+        if known.state.disbelief is Disbelief.DOUBLED:
+            cookies += self._taken_away_elsewhere(request)
+        return [*respond.unshared(lines), *((b"set-cookie", one) for one in cookies)]
+
+    def _taken_away_elsewhere(self, request: PageRequest) -> list[bytes]:
+        """What takes the cookie away from each domain that this host can set one for, beside the one that is ours."""
+        name = request.host.rpartition(":")[0] or request.host
+        labels = name.split(".")
+        parents = [".".join(labels[place:]) for place in range(min(len(labels) - 1, MOST_DOMAINS))]
+        named = not labels[-1].isdigit() and name[:1] != "["  # an address has no parents
+        domains = ("", *(f"; Domain={one}" for one in parents if named))
+        secure = "; Secure" if request.scheme == "https" else ""
+        attributes = "; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+        return [
+            f"{self._cookie.name}={attributes}{domain}{secure}".encode("ascii")
+            for domain in domains
+            if domain != self._domain
+        ]
 
     def set_cookie(self, memory: Memory, request: PageRequest, keys: Keys, now: float) -> bytes:
         """The Set-Cookie that makes a browser remember this; FORGOTTEN takes the cookie away."""

@@ -561,12 +561,20 @@ async def test_what_a_later_edgeproxy_wrote_is_left_alone() -> None:
     assert eva.state == later
 
 
-async def test_a_doubled_state_is_believed_in_neither_copy() -> None:
-    world = World(rules=LIFE)
+async def test_a_doubled_state_is_believed_in_neither_copy_and_both_are_taken_away() -> None:
+    """A sibling host tossed one in, or --cookie-domain was changed: which is ours nobody can tell."""
+    world = World(rules=LIFE, settings={"hosts": ("www.shop.example",)})
     value = state.sign(Memory(visits=9, active=int(NOON / 60)), KEYS, NOON).value
-    eva = Browser(world, state=value, others=["edge_state=tossed"])
-    got = await eva.go()
-    assert (got.body, got.get("set-cookie")) == (PAGE, [])
+    lines = [("cookie", f"edge_state={value}"), ("cookie", "edge_state=tossed")]
+    got = await world.ask("/", headers=lines, host="www.shop.example:8443", scheme="https")
+    assert got.body == PAGE
+    gone = "edge_state=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+    assert got.get("set-cookie") == [
+        f"{gone}; Secure",
+        f"{gone}; Domain=www.shop.example; Secure",
+        f"{gone}; Domain=shop.example; Secure",
+    ]
+    assert got.one("cache-control") == "private, no-cache"
 
 
 async def test_a_change_of_keys_writes_it_anew_and_forgets_nobody() -> None:

@@ -24,6 +24,7 @@ from edgeproxy.core.onpath import on_path
 from edgeproxy.core.policy import is_document
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.state import NO_STATE, State, StateSettings, VerifiedStates
+from edgeproxy.core.timestamped import Disbelief
 
 FORGOTTEN: Final = Memory()
 """What ``following`` gives where the cookie is to be taken away."""
@@ -146,6 +147,9 @@ def following(
     ``applied`` are the experiences that changed it.
     """
     held = known.state.memory
+    if known.state.disbelief is Disbelief.DOUBLED:
+        # One of them is of another domain, perhaps from before ours was changed: with both gone it begins anew.
+        return FORGOTTEN if page else None
     if known.refused:
         kept = held.choices if held is not None else None
         # A wish is for good: it is written anew before its key or its age ends it.
@@ -167,8 +171,10 @@ def quiet(
 
     ``applied`` are the experiences that would change it.
     """
-    if book.recall is None or not known.state.replaceable or not counts(known, request):
+    if book.recall is None or not counts(known, request):
         return True
+    if not known.state.replaceable:
+        return known.state.disbelief is not Disbelief.DOUBLED
     held = known.state.memory
     if known.refused:
         return not known.state.sent or (held is not None and held == held.choices and known.state.fresh)
