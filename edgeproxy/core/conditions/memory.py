@@ -196,26 +196,6 @@ class Nps(_Amount):
 # --------------------------------------------------------------------------- how long ago
 
 
-def _duration(value: object, spot: Spot, least: float) -> float | None:
-    """ "14 days" in seconds; at least ``least`` and in whole steps of it, since nothing finer is remembered."""
-    try:
-        seconds = durations.parse(value) if isinstance(value, str) else None
-    except durations.NotADuration as problem:
-        spot.tell(str(problem))
-        return None
-    if seconds is None:
-        spot.tell(f"{spot.name} wants a duration in words", '"14 days"')
-        return None
-    if seconds % least:
-        unit = "days" if least == durations.DAY else "minutes"
-        spot.tell(f"{spot.name} wants whole {unit}: nothing finer is remembered", '"14 days"')
-        return None
-    return seconds
-
-
-_DURATION_SCHEMA: Mapping[str, object] = {"type": "string", "pattern": r"^\s*\d{1,6} ?[A-Za-z]+\s*$"}
-
-
 @dataclass(frozen=True, slots=True)
 class _Ago:
     """Something happened within such a time, or longer ago."""
@@ -233,7 +213,7 @@ class _Ago:
     def schema(cls, about: About) -> Mapping[str, object]:
         return {
             "type": "object",
-            "properties": {WITHIN: _DURATION_SCHEMA, BEFORE: _DURATION_SCHEMA},
+            "properties": {WITHIN: shapes.DURATION, BEFORE: shapes.DURATION},
             "additionalProperties": False,
             "minProperties": 1,
         }
@@ -247,7 +227,7 @@ class _Ago:
         read: dict[str, float | None] = {}
         for name, one in value.items():
             if name in {WITHIN, BEFORE}:
-                read[name] = _duration(one, spot.at(name), cls.step)
+                read[name] = shapes.duration(one, spot.at(name), cls.step)
             else:
                 spot.at(name).tell_key(f'unknown key "{name}"', meant(name, (WITHIN, BEFORE)) or _EITHER_TIME)
                 read[name] = None
@@ -348,11 +328,11 @@ class CameBackAfter:
 
     @classmethod
     def schema(cls, about: About) -> Mapping[str, object]:
-        return _DURATION_SCHEMA
+        return shapes.DURATION
 
     @classmethod
     def parse(cls, value: object, spot: Spot, labels: Labels, about: About) -> Condition | None:
-        silence = _duration(value, spot, durations.DAY)
+        silence = shapes.duration(value, spot, durations.DAY)
         return None if silence is None else cls(silence)
 
     def holds(self, facts: Facts, reasons: Reasons | None = None) -> bool | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from edgeproxy.core import durations
 from edgeproxy.core.memory import CODE
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.words import both, meant
@@ -58,3 +59,24 @@ def codes(value: object, spot: Spot, known: tuple[str, ...] | None, noun: str) -
             place.tell(f'unknown {noun} "{one}"', meant(one, known) or f"lifecycle.toml names {both(known)}")
             good = False
     return values if good else None
+
+
+DURATION: Mapping[str, object] = {"type": "string", "pattern": r"^\s*\d{1,6} ?[A-Za-z]+\s*$"}
+"""JSON Schema of what ``duration`` takes."""
+
+
+def duration(value: object, spot: Spot, step: float = durations.MINUTE) -> float | None:
+    """ "14 days" in seconds, in whole steps of ``step`` (a minute, a day): nothing finer is remembered."""
+    try:
+        seconds = durations.parse(value) if isinstance(value, str) else None
+    except durations.NotADuration as problem:
+        spot.tell(f"{spot.name}: {problem}")
+        return None
+    if seconds is None:
+        spot.tell(f"{spot.name} wants a duration in words", '"14 days"')
+        return None
+    if seconds % step:
+        unit = "days" if step == durations.DAY else "minutes"
+        spot.tell(f"{spot.name} wants whole {unit}", "nothing finer is remembered")
+        return None
+    return seconds

@@ -18,7 +18,7 @@ from edgeproxy.core.courtesy import SELL
 from edgeproxy.core.durations import DAY, MINUTE
 from edgeproxy.core.memory import CODE, MOST_TIMES
 from edgeproxy.core.model import NO_COURTESY, Cap, Courtesy, HouseRules, Suppress, Wait
-from edgeproxy.core.rules.fields import NAME, NAME_SCHEMA, Field, Row
+from edgeproxy.core.rules.fields import NAME, NAME_SCHEMA, Field, Row, number
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.words import meant
 
@@ -33,7 +33,6 @@ _CAP_SCHEMA: Final = {
     "type": "string",
     "pattern": r"^\s*(\d{1,4}|[Oo]nce|[Tt]wice) (times? )?(an?|per|every|in)( \d{1,4})? (hour|day|week|month)s?\s*$",
 }
-_DURATION_SCHEMA: Final = {"type": "string", "pattern": r"^\s*\d{1,6} ?[A-Za-z]+\s*$"}
 _AFTER: Final = re.compile(r"(.+?) after (\S+)")
 _CODE_SCHEMA: Final = {"type": "string", "pattern": f"^{CODE.pattern}$"}
 _CODES_SCHEMA: Final = {"anyOf": [_CODE_SCHEMA, {"type": "array", "items": _CODE_SCHEMA, "minItems": 1}]}
@@ -56,20 +55,8 @@ def _cap(value: object, spot: Spot) -> Cap | None:
 
 
 def _duration(value: object, spot: Spot, step: float = MINUTE) -> float | None:
-    what = spot.name
-    try:
-        seconds = durations.parse(value) if isinstance(value, str) else None
-    except durations.NotADuration as problem:
-        spot.tell(f"{what}: {problem}")
-        return None
-    if seconds is None:
-        spot.tell(f"{what} wants a duration in words", '"24 hours"')
-    elif seconds % step:
-        unit = "days" if step == DAY else "minutes"
-        spot.tell(f"{what} wants whole {unit}", "nothing finer is remembered")
-    elif _is_short_enough(seconds, spot):
-        return seconds
-    return None
+    seconds = shapes.duration(value, spot, step)
+    return seconds if seconds is not None and _is_short_enough(seconds, spot) else None
 
 
 def _is_short_enough(seconds: float, spot: Spot) -> bool:
@@ -146,7 +133,7 @@ def _category(value: object, spot: Spot) -> tuple[str, ...] | None:
 
 
 AFTER = Field("after", "the event that it waits for", _CODE_SCHEMA, _event, required=True)
-WAIT = Field("wait", 'how long: "2 hours"', _DURATION_SCHEMA, _duration, required=True)
+WAIT = Field("wait", 'how long: "2 hours"', shapes.DURATION, _duration, required=True)
 BOUGHT = Field(
     "bought",
     f'what was bought: "{SAME}", a category, or a list of them',
@@ -157,12 +144,12 @@ BOUGHT = Field(
 FOR = Field(
     "for",
     'for how long after: "30 days"',
-    _DURATION_SCHEMA,
+    shapes.DURATION,
     lambda value, spot: _duration(value, spot, step=DAY),
 )
 
 CAP = Field("cap", 'how often one visitor sees it at most: "3 a week", "once a day"', _CAP_SCHEMA, _cap)
-GAP = Field("gap", 'between two showings: "24 hours"', _DURATION_SCHEMA, _duration)
+GAP = Field("gap", 'between two showings: "24 hours"', shapes.DURATION, _duration)
 NOT_BEFORE = Field(
     "not_before",
     'only so long after an event: "2 hours after basket"',
@@ -244,16 +231,6 @@ def _code(kind: str, name: str) -> str:
 # --------------------------------------------------------------------------- the whole shop
 
 
-def _whole(name: str, help: str, most: int) -> Field[int]:  # noqa: A002 - its word
-    def read(value: object, spot: Spot) -> int | None:
-        if type(value) is int and 1 <= value <= most:
-            return value
-        spot.tell(f"{name} wants a whole number from 1 to {most}", "leave it out for no limit" if value == 0 else "")
-        return None
-
-    return Field(name, help, {"type": "integer", "minimum": 1, "maximum": most}, read)
-
-
 _PERCENT: Final = re.compile(r"(\d{1,3})\s*%")
 
 
@@ -264,9 +241,9 @@ def _sell_share(value: object, spot: Spot) -> float | None:
     return None
 
 
-SLOTS_A_PAGE = _whole("slots_a_page", "at most so many slots of a page are personalised", 999)
-SELLS_A_DAY = _whole(
-    "sells_a_day", 'at most so many showings with the purpose "sell", to one visitor, in 24 hours', MOST_TIMES
+SLOTS_A_PAGE = number("slots_a_page", "at most so many slots of a page are personalised; left out: no limit", 1, 999)
+SELLS_A_DAY = number(
+    "sells_a_day", 'at most so many showings with the purpose "sell", to one visitor, in 24 hours', 1, MOST_TIMES
 )
 SELL_SHARE = Field(
     "sell_share",
