@@ -210,7 +210,7 @@ async def by_its_rules(intent: Intent, shelf: Shelf, live: tuple[Problem, ...]) 
         (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     ]
     back = address(active)
-    page = draft_page(draft, leave=absolute(active, LEAVE_PATH), back=back, may_know=active.may_change)
+    page = draft_page(draft, leave=absolute(active, LEAVE_PATH), back=back)
     return Page(422, lines, page)
 
 

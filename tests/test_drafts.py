@@ -192,7 +192,7 @@ async def test_a_bad_draft_is_a_page_with_its_mistakes_and_the_shop_is_not_asked
     assert b"unknown key &#34;stages&#34;" in got.body
     assert got.one("cache-control") == "no-store"
     assert here.shop.asked == []
-    assert b"audiences" not in (await here.ask("/", headers=[leave(Leave.BOUND, "broken")])).body
+    assert b"rules/audiences.toml:2" in (await here.ask("/", headers=[leave(Leave.BOUND, "broken")])).body
     paid = await here.ask("/pay", method="POST", body=[b"a=1"], headers=[leave(Leave.ANY, "broken")])
     assert paid.status == 200, "a form goes its way"
     assert (await here.ask("/", stage="loyal")).body == THANKS

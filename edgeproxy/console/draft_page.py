@@ -9,12 +9,10 @@ from edgeproxy.console.pages import PAGES
 from edgeproxy.drafts import Draft
 
 
-def draft_page(draft: Draft, *, leave: str, back: str, may_know: bool) -> bytes:
+def draft_page(draft: Draft, *, leave: str, back: str) -> bytes:
     """A whole HTML document in UTF-8.
 
-    ``leave`` is where a form that leaves the preview goes, ``back`` the path that it comes back to; only who
-    ``may_know`` more than their link shows is told the mistakes.
+    ``leave`` is where a form that leaves the preview goes, ``back`` the path that it comes back to.
     """
-    problems = draft.problems if may_know else ()
-    html = PAGES.get_template("draft.html").render(draft=draft, problems=problems, leave=leave, back=back)
+    html = PAGES.get_template("draft.html").render(draft=draft, leave=leave, back=back)
     return html.encode("utf-8", "replace")
