@@ -137,6 +137,10 @@ class EdgeProxy:
         """What signs and verifies now."""
         return self._settings.keys
 
+    def forget(self) -> None:
+        """Forget what pages that are kept nowhere came to so far."""
+        self._rewriter.forget()
+
     def use_keys(self, keys: Keys) -> None:
         """Sign and verify with these, from the next request on."""
         self._settings = replace(self._settings, keys=keys)

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Final
 
 from edgeproxy import respond
+from edgeproxy.again import Again, Coded, Key
 from edgeproxy.answer import Page
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
@@ -50,6 +51,7 @@ class Rewriter:
         self._plans = plans
         self._reuse = reuse
         self._verification = verification
+        self._again = Again(settings.limits.plans_bytes)
 
     # ------------------------------------------------------------------ lanes and lines
 
@@ -180,6 +182,11 @@ class Rewriter:
             largest=self._limit,
         )
 
+    def forget(self) -> None:
+        """Forget what pages came to so far."""
+        self._plans.clear()
+        self._again.clear()
+
     def tick(self) -> None:
         """Some time has passed."""
         self._verification.tick()
@@ -206,21 +213,45 @@ class Rewriter:
             if active is not None and active.explain:
                 return explanation(lines, intent, active, trail.lane)
             return self._as_it_is(lines, coded, intent)
-        made = self._made(lines, body, intent, distrusted)
-        trail.placing = made.placing
         if active is not None:
+            made = self._made(lines, body, intent, distrusted)
+            trail.placing = made.placing
             return shown(lines, body, made, intent, active)
+        key = self._again.key(
+            intent.request.path,
+            intent.decision,
+            joined(lines, b"content-type"),
+            joined(lines, b"content-security-policy"),
+            distrusted,
+        )
+        again = self._again.made(key, intent.book, body)
+        made = again or self._made(lines, body, intent, distrusted)
+        trail.placing = made.placing
         if made.body is body:
             return self._as_it_is(lines, coded, intent, made=made, original=body)
-        coding, leaving = encode(made.body, accept_encoding(intent.request))
+        coding, leaving, digest = self._coded(key, body, made, intent, again=again is not None)
         out = respond.personal(lines, changed=True, negotiated=True)
         validator = None
         if respond.had_validator(lines):
-            validator = respond.etag(blake2b(leaving, digest_size=12).hexdigest(), coding)
+            validator = respond.etag(digest, coding)
             if respond.matches(_conditions(intent), validator):
                 out = respond.not_modified(respond.framed(out, length=None, coding=coding, validator=validator))
                 return Page(304, out, b"", body, made)
         return Page(200, respond.framed(out, length=None, coding=coding, validator=validator), leaving, body, made)
+
+    def _coded(
+        self, key: Key, body: bytes, made: Personalised, intent: Intent, *, again: bool
+    ) -> tuple[str, bytes, str]:
+        """The coding that a rewritten page leaves in, its bytes then, and their digest."""
+        assert intent.book is not None
+        assert intent.decision is not None
+        accept = accept_encoding(intent.request)
+        known = self._again.coded(key, made, accept) if again else None
+        if known is None:
+            coding, leaving = encode(made.body, accept)
+            known = Coded(coding, leaving, blake2b(leaving, digest_size=12).hexdigest())
+            self._again.note(key, intent.book, intent.decision, body, made, accept, known)
+        return known.coding, known.body, known.digest
 
     def _as_it_is(
         self, lines: NewLines, coded: bytes, intent: Intent, *, made: Personalised | None = None, original: bytes = b""

@@ -101,6 +101,7 @@ def ask(asked: World, target: str | bytes = "/", **how: Any) -> Got:
     """Ask a proxy that has kept nothing so far."""
     assert asked.parts.cache is not None
     asked.parts.cache.clear()
+    asked.parts.proxy.forget()
     return asyncio.run(asked.ask(target, **how))
 
 
