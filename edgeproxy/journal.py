@@ -71,6 +71,7 @@ class Journal:
         self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit", "status", "limit")
         self.faults = count("edgeproxy_faults_total", "Failures of our own")
         self.cuts = count("edgeproxy_cuts_total", "Answers broken off after their head")
+        self.cache = count("edgeproxy_cache_requests_total", "Requests by what the page cache came to", "how")
         self.loads = count("edgeproxy_rules_loads_total", "Times that the rules were read", "result")
         counters.gauge("edgeproxy_info", "What runs", lambda: {(__version__,): 1}, "version", across="max")
         counters.gauge("edgeproxy_rules_info", "The live rules", lambda: {(self._version,): 1}, "version", across="max")
@@ -183,6 +184,8 @@ class Journal:
         self.bytes.add(lane, by=served.bytes * times)
         if served.source:
             self.visitors.add(served.source, by=times)
+        if served.cache:
+            self.cache.add(served.cache, by=times)
         for name in served.applied:
             self.applied.add(name, by=times)
         for outcome, number in served.outcomes.items():

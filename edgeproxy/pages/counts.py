@@ -1,6 +1,7 @@
 """What is counted of the page cache.
 
-Here: names of counters and gauges.  Not here: how they are kept (``counters``).
+Here: names of counters and gauges.  Not here: how they are kept (``counters``), what each request
+came to (``journal``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ class Counts:
     def __init__(self, counters: Counters) -> None:
         count = counters.counter
         self._counters = counters
-        self.asked = count("edgeproxy_cache_requests_total", "Requests by what the page cache came to", "how")
         self._refused = count("edgeproxy_cache_refused_total", "Answers that were not kept, by reason", "why")
         self._kept = count("edgeproxy_cache_kept_total", "Answers kept, anew or confirmed")
         self._purged = count("edgeproxy_cache_purged_total", "Pages forgotten because somebody asked for it")

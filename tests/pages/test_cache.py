@@ -753,6 +753,34 @@ async def test_a_file_that_is_too_big_passes() -> None:
         assert len(world.parts.cache.store) == 0
 
 
+# --------------------------------------------------------------------------- numbers
+
+
+async def test_what_each_request_came_to_is_counted_and_logged() -> None:
+    world = World(Shop(FORBIDDEN), EVERYTHING)
+    for target, headers in (("/", []), ("/", []), ("/", [("cookie", "sid=1")]), ("/d", [])):
+        await world.ask(target, headers=headers)
+    world.now += 310
+    await world.ask("/")
+    await settled()
+    journal = world.parts.journal
+    counted = {how: journal.cache.get(how) for how in ("miss", "hit", "bypass", "pass", "stale")}
+    assert counted == {"miss": 1, "hit": 1, "bypass": 1, "pass": 1, "stale": 1}
+    journal.log.flush()
+    lines = world.log.getvalue().splitlines()
+    assert [("cache=miss" in line, "cache=hit" in line) for line in lines[:2]] == [(True, False), (False, True)]
+    text = journal.metrics().decode()
+    assert "edgeproxy_cache_pages 1.0" in text
+    assert "edgeproxy_cache_kept_total 2.0" in text
+
+
+async def test_why_answers_were_not_kept_is_counted_without_what_differs() -> None:
+    world = World(Shop(lambda asked: told(("Set-Cookie", f"{asked.target.decode()[3:]}=1"))), EVERYTHING)
+    for name in ("one", "two"):
+        await world.ask(f"/c/{name}")
+    assert 'edgeproxy_cache_refused_total{why="it sets the cookie …"} 2.0' in world.parts.journal.metrics().decode()
+
+
 # --------------------------------------------------------------------------- room
 
 
