@@ -18,6 +18,7 @@ from edgeproxy.console import drawing, figures, showing, states
 from edgeproxy.console.overview import Rules, Workers
 from edgeproxy.console.telling import Telling
 from edgeproxy.core import schedule
+from edgeproxy.core.coverage import status_at
 from edgeproxy.counters import Export
 from edgeproxy.history import APPLIED, DAY, HOUR, PAGES, Past, Window
 from edgeproxy.sheet.model import Wish
@@ -84,6 +85,9 @@ def today(seen: Glance, query: QueryParams) -> dict[str, Any]:
         }
         for one in seen.book.get("experiences", ())
     ]
+    for row in rows:
+        if row["status"] != "off":  # what the rules come to may have been worked out some minutes ago
+            row["status"] = status_at(row["begins"], row["ends"], seen.now)
     order = ("live", "waits", "over", "off")
     rows.sort(key=lambda row: order.index(row["status"]))
     total = sum(lanes.values())

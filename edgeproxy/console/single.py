@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 
 from edgeproxy.console.admin import build_console
 from edgeproxy.console.bookview import view
 from edgeproxy.console.overview import Books, Rules, Standing, Workers
-from edgeproxy.core.model import Problem, Severity
+from edgeproxy.core.model import Problem, RuleBook, Severity
 from edgeproxy.core.paths import compile_paths
 from edgeproxy.core.signing import Keys
 from edgeproxy.counters import Export
@@ -28,6 +28,9 @@ from edgeproxy.settings import Settings
 from edgeproxy.sheet.looking import Looking
 
 __all__ = ["OneProcess", "build_admin"]
+
+
+FRESH: Final = 300.0  # seconds for which what the same rules come to is not worked out again
 
 
 class OneProcess:
@@ -46,6 +49,7 @@ class OneProcess:
         self._settings = settings
         self._cache = cache
         self._looking = looking
+        self._surveyed: tuple[RuleBook | None, float, Mapping[str, Any]] = (None, 0.0, {})
         self._journal = journal
         self._books = books
 
@@ -92,7 +96,13 @@ class OneProcess:
 
     async def survey(self, at: float) -> Mapping[str, Any]:
         book = self._books.book
-        return {} if book is None else await asyncio.to_thread(view, book, at)
+        if book is None:
+            return {}
+        known, then, told = self._surveyed
+        if known is not book or abs(at - then) > FRESH:
+            told = await asyncio.to_thread(view, book, at)
+            self._surveyed = (book, at, told)
+        return told
 
     async def look(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._looking is None:

@@ -93,7 +93,9 @@ class Site:
         """The decisions after a moment, as a piece of the live page."""
         if not self._access.holds(request):
             return Response("log in again\n", 401)
-        seen = await self._glance()
+        now, overview = self._clock(), self._overview
+        survey, past = await overview.survey(now), await overview.past()
+        seen = Glance(now, survey, past, {}, overview.rules(), overview.workers())
         return answers.page("console/rows.html", {"told": seen.telling, **glance.live(seen, request.query_params)})
 
     # ------------------------------------------------------------------ what is shown of the shop

@@ -12,7 +12,7 @@ from math import inf
 
 from edgeproxy.core.model import Experience, RuleBook, Slot
 from edgeproxy.core.overlap import meet
-from edgeproxy.core.people import people
+from edgeproxy.core.people import People, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,12 @@ class Gap:
 
 def collisions(book: RuleBook, now: float) -> tuple[Collision, ...]:
     """Every collision that is not over, those of schedules first, by when they begin."""
+    who = people(book)
     found = [
         one
         for slot in book.slots.values()
         if slot.enabled and book.shop.enabled
-        for one in _collisions(book, slot, _takers(book, slot), now)
+        for one in _collisions(who, slot, _takers(book, slot), now)
     ]
     found.sort(key=lambda one: (not one.scheduled, one.begins or -inf, one.slot))
     return tuple(found)
@@ -53,13 +54,14 @@ def collisions(book: RuleBook, now: float) -> tuple[Collision, ...]:
 
 def gaps(book: RuleBook, now: float) -> tuple[Gap, ...]:
     """Every gap that is not over, by when it begins."""
+    who = people(book)
     found: list[Gap] = []
     for slot in book.slots.values():
         if not slot.enabled or not book.shop.enabled:
             continue
         takers = _takers(book, slot)
         for name in dict.fromkeys(name for one in takers for name in one.audiences):
-            found += _gaps(slot.name, name, _serving(book, takers, name), now)
+            found += _gaps(slot.name, name, _serving(who, takers, name), now)
     found.sort(key=lambda gap: (gap.begins, gap.slot, gap.audience))
     return tuple(found)
 
@@ -76,28 +78,25 @@ def _takers(book: RuleBook, slot: Slot) -> list[Experience]:
     ]
 
 
-def _collisions(book: RuleBook, slot: Slot, takers: list[Experience], now: float) -> Iterator[Collision]:
+def _collisions(who: People | None, slot: Slot, takers: list[Experience], now: float) -> Iterator[Collision]:
     for place, first in enumerate(takers):
         for second in takers[place + 1 :]:
             begins = max(_begins(first), _begins(second))
             ends = min(_ends(first), _ends(second))
             if begins >= ends or ends <= now or not meet(first.on, second.on, slot.on):
                 continue
-            who = people(book, [*first.audiences, *second.audiences])
             if who is not None and not who.possible(first.audiences) & who.possible(second.audiences):
                 continue
             scheduled = any(moment is not None for one in (first, second) for moment in (one.begins, one.ends))
             yield Collision(slot.name, first.name, second.name, _or_none(begins), _or_none(ends), scheduled)
 
 
-def _serving(book: RuleBook, takers: Iterable[Experience], audience: str) -> list[Experience]:
+def _serving(who: People | None, takers: Iterable[Experience], audience: str) -> list[Experience]:
     """Those of the takers that everybody of an audience gets."""
-    takers = list(takers)
-    who = people(book, [audience, *(name for one in takers for name in one.audiences)])
     if who is None:
         return [one for one in takers if audience in one.audiences]
     theirs = who.possible([audience])
-    return [one for one in takers if audience in one.audiences or theirs <= who.certain(one.audiences)]
+    return [one for one in takers if audience in one.audiences or not theirs & ~who.certain(one.audiences)]
 
 
 def _gaps(slot: str, audience: str, serving: list[Experience], now: float) -> Iterator[Gap]:

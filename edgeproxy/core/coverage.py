@@ -6,18 +6,20 @@ Here: ``coverage``.  Not here: one visitor's page (``decide``), schedules over t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from edgeproxy.core import schedule
-from edgeproxy.core.model import Edit, Experience, RuleBook, Slot
+from edgeproxy.core.model import NO_COURTESY, Edit, Experience, HouseRules, RuleBook, Slot
 from edgeproxy.core.overlap import meet, within
-from edgeproxy.core.people import People, audience, people, words
+from edgeproxy.core.people import Group, People, audience, people
 from edgeproxy.core.words import both
 
 STYLE: Final = "style"
 """In place of a slot's name: edits that need none."""
+MOST_ENTRIES: Final = 8
+"""Of one cell that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Cell:
     slot: str
     kind: str
     entries: tuple[Entry, ...]  # in the order in which they are tried
+    more: int = 0  # that are not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +81,19 @@ def coverage(book: RuleBook, now: float) -> Coverage:
     slots = list(book.slots)
     if any(edit.slot is None for one in book.experiences for edit in one.edits):
         slots.append(STYLE)
-    look = _Look(book, now)
-    rows = tuple(_row(book, name) for name in names)
+    who = people(book)
+    look = _Look(book, now, who)
+    rows = tuple(_row(book, name, who) for name in names)
     cells = tuple(tuple(look.cell(row, slot) for slot in slots) for row in rows)
     unreached = tuple(
         Unreached(one.name, why, one.where.short) for one in book.experiences if (why := look.never(one, cells))
     )
-    return Coverage(rows, tuple(slots), cells, unreached, _left_out(book, named))
+    return Coverage(rows, tuple(slots), cells, unreached, _left_out(who, named))
 
 
-def _row(book: RuleBook, name: str) -> Row:
+def _row(book: RuleBook, name: str, who: People | None) -> Row:
     found = audience(book, name)
     assert found is not None, "a checked book names no audience that is not there"
-    who = people(book, [name])
     impossible = ""
     if who is not None and not who.possible([name]):
         impossible = "no combination of stage and segments can be of it"
@@ -99,98 +102,97 @@ def _row(book: RuleBook, name: str) -> Row:
     return Row(name, found.says, found.where.short if found.where.file else "", impossible)
 
 
-def _left_out(book: RuleBook, named: Iterable[str]) -> tuple[str, ...]:
-    who = people(book, named)
+def _left_out(who: People | None, named: Sequence[str]) -> tuple[str, ...]:
     if who is None:
         return ()
     theirs = who.possible(named)
-    return tuple(
-        words(visitor) for place, visitor in enumerate(who.visitors) if place not in theirs and not visitor.segments
-    )
+    return tuple(words for words, place in who.without_segments if not place & theirs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What an experience wants of one slot, and who may get it, who surely is of its audience."""
+
+    experience: Experience
+    edits: tuple[Edit, ...]
+    takes: bool
+    possible: Group
+    certain: Group
 
 
 class _Look:
     """One book at one moment."""
 
-    def __init__(self, book: RuleBook, now: float) -> None:
+    def __init__(self, book: RuleBook, now: float, who: People | None) -> None:
         self._book = book
+        self._who = who
         self._now = now
         self._zone = schedule.zone(book.shop.timezone)
-        self._known: dict[tuple[str, ...], People | None] = {}
-        self._here: dict[str, list[tuple[Experience, tuple[Edit, ...]]]] = {}
+        self._no: dict[tuple[str, str], str] = {}  # why an experience is nowhere in a slot
+        self._always: dict[tuple[str, str, str], bool] = {}
+        self._here: dict[str, list[_Wish]] = {}
         for one in book.experiences:
             edits: dict[str, list[Edit]] = {}
             for edit in one.edits:
                 edits.setdefault(edit.slot or STYLE, []).append(edit)
+            possible = 0 if who is None else who.possible(one.audiences)
+            certain = 0 if who is None else who.certain(one.audiences)
             for slot, its in edits.items():
-                self._here.setdefault(slot, []).append((one, tuple(its)))
-
-    def _people(self, *names: str) -> People | None:
-        key = tuple(dict.fromkeys(names))
-        if key not in self._known:
-            self._known[key] = people(self._book, key)
-        return self._known[key]
+                takes = any(edit.action.takes_slot for edit in its)
+                self._here.setdefault(slot, []).append(_Wish(one, tuple(its), takes, possible, certain))
 
     # ------------------------------------------------------------------ a cell
 
     def cell(self, row: Row, slot: str) -> Cell:
-        wanting = self._here.get(slot, [])
-        who = self._people(row.name, *(name for one, _ in wanting for name in one.audiences))
+        theirs = 0 if self._who is None else self._who.possible([row.name])
         entries: list[Entry] = []
-        for place, (one, edits) in enumerate(wanting):
-            mine: frozenset[int] | None = None
-            if who is None:
-                if row.name not in one.audiences and "everyone" not in one.audiences:
-                    continue
-            else:
-                mine = who.possible([row.name]) & who.possible(one.audiences)
-                if not mine and row.name not in one.audiences:
-                    continue
-            kind, why = self._entry(row, slot, one, edits, wanting[:place], who, mine)
-            verbs = tuple(dict.fromkeys(edit.action.verb for edit in edits))
-            entries.append(Entry(one.name, verbs, kind, why, edits[0].where.short))
+        takers: list[_Wish] = []  # that are tried before
+        for wish in self._here.get(slot, ()):
+            one, mine = wish.experience, theirs & wish.possible
+            named = row.name in one.audiences or (self._who is None and "everyone" in one.audiences)
+            if mine or named:
+                kind, why = self._entry(row, slot, wish, takers, mine, theirs)
+                verbs = tuple(dict.fromkeys(edit.action.verb for edit in wish.edits))
+                entries.append(Entry(one.name, verbs, kind, why, wish.edits[0].where.short))
+            if wish.takes and mine:
+                takers.append(wish)
         best = min((entry.kind for entry in entries), key=_ORDER.index, default="")
-        return Cell(row.name, slot, best, tuple(entries))
+        return Cell(row.name, slot, best, tuple(entries[:MOST_ENTRIES]), max(0, len(entries) - MOST_ENTRIES))
 
     def _entry(
         self,
         row: Row,
         slot: str,
-        one: Experience,
-        edits: Sequence[Edit],
-        earlier: Sequence[tuple[Experience, tuple[Edit, ...]]],
-        who: People | None,
-        mine: frozenset[int] | None,
+        wish: _Wish,
+        earlier: Sequence[_Wish],
+        mine: Group,
+        theirs: Group,
     ) -> tuple[str, str]:
         """How far an experience comes: its kind, and what narrows it."""
+        one = wish.experience
         if row.impossible:
             return "never", row.impossible
-        if why := self._nowhere(one, self._book.slots.get(slot)):
+        if why := self._nowhere(one, slot):
             return "never", why
-        takes = any(edit.action.takes_slot for edit in edits)
         ahead: list[str] = []
-        if takes and who is not None and mine:
+        if wish.takes and mine:
             left, shadows = mine, []
-            for other, its in earlier:
-                if not any(edit.action.takes_slot for edit in its):
-                    continue
-                if self._always_before(other, one, self._book.slots.get(slot)):
-                    taken = who.certain(other.audiences) & left
-                    if taken:
-                        shadows.append(other.name)
-                        left = left - taken
-                if who.possible(other.audiences) & mine and not self._nowhere(other, self._book.slots.get(slot)):
-                    ahead.append(other.name)
+            for other in earlier:
+                if other.certain & left and self._always_before(other.experience, one, slot):
+                    shadows.append(other.experience.name)
+                    left &= ~other.certain
+                if other.possible & mine and not self._nowhere(other.experience, slot):
+                    ahead.append(other.experience.name)
             if not left:
                 return "never", f"always shadowed by {both(shadows)}, which {_come(shadows)} first"
         if one.begins is not None and one.begins > self._now:
             return "later", f"begins {self._date(one.begins)}"
         narrowed = self._narrowed(one, self._book.slots.get(slot))
         if ahead:
-            narrowed.append(f"behind {both(ahead)}")
-        if not takes:
+            narrowed.append(f"behind {both(ahead[:3])}" + (f" and {len(ahead) - 3} more" if len(ahead) > 3 else ""))
+        if not wish.takes:
             return "beside", ", ".join(narrowed)
-        whole = who is not None and who.possible([row.name]) <= who.certain(one.audiences)
+        whole = self._who is not None and not theirs & ~wish.certain
         if not whole and row.name not in one.audiences:
             also = "" if row.name == "everyone" else "those who are also "
             narrowed.insert(0, f"for {also}{both(one.audiences)}")
@@ -202,6 +204,8 @@ class _Look:
         said = []
         if one.when is not None:
             said.append("by " + both(sorted(fact.replace(".", " ") for fact in one.when.facts())))
+        if one.courtesy != NO_COURTESY:
+            said.append("as often as it may")
         if one.share < 1:
             said.append(f"for {one.share * 100:.4g} % of them")
         if one.on is not None and not (slot is not None and within(slot.on, one.on)):
@@ -212,8 +216,14 @@ class _Look:
 
     # ------------------------------------------------------------------ never
 
-    def _nowhere(self, one: Experience, slot: Slot | None) -> str:
-        """Why nobody can get an experience in a slot (None: it needs none); "" when somebody may."""
+    def _nowhere(self, one: Experience, slot: str) -> str:
+        """Why nobody can get an experience in a slot, or its style; "" when somebody may."""
+        key = (one.name, slot)
+        if key not in self._no:
+            self._no[key] = self._why_nowhere(one, self._book.slots.get(slot))
+        return self._no[key]
+
+    def _why_nowhere(self, one: Experience, slot: Slot | None) -> str:
         shop = self._book.shop
         if not shop.enabled:
             return f"the whole shop is off: enabled = false in {shop.where.file}"
@@ -235,10 +245,22 @@ class _Look:
                     return f"nobody ever edits {both(on.texts)}: never in {shop.where.file}"
         return ""
 
-    def _always_before(self, other: Experience, one: Experience, slot: Slot | None) -> bool:
+    def _always_before(self, other: Experience, one: Experience, slot: str) -> bool:
         """Whether ``other`` surely runs wherever and whenever ``one`` does, for whoever is of its audience."""
-        if other.when is not None or other.share < 1 or self._nowhere(other, slot):
+        key = (other.name, one.name, slot)
+        if key not in self._always:
+            self._always[key] = not self._nowhere(other, slot) and self._is_always_before(
+                other, one, self._book.slots.get(slot)
+            )
+        return self._always[key]
+
+    def _is_always_before(self, other: Experience, one: Experience, slot: Slot | None) -> bool:
+        if other.when is not None or other.share < 1 or other.courtesy != NO_COURTESY:
             return False
+        if self._book.shop.courtesy != HouseRules():  # what is on the page already may keep it away
+            return False
+        if (other.purpose == SELL != one.purpose) or (other.simplifies and not one.simplifies):
+            return False  # a visitor may have asked for the one and not the other
         if other.begins is not None and other.begins > max(self._now, one.begins or self._now):
             return False
         if other.ends is not None and (one.ends is None or other.ends < one.ends):
@@ -257,6 +279,7 @@ class _Look:
         return schedule.as_text(at, self._zone).removesuffix(f" {self._zone.key}").removesuffix(" 00:00")
 
 
+SELL: Final = "sell"
 _ORDER: Final = ("all", "some", "beside", "later", "never", "")
 
 
@@ -268,9 +291,14 @@ def status(one: Experience, book: RuleBook, now: float) -> str:
     """Where an experience stands at a moment: "live", "waits", "over" or "off"."""
     if not one.enabled or not book.shop.enabled or one.share <= 0:
         return "off"
-    if one.ends is not None and one.ends <= now:
+    return status_at(one.begins, one.ends, now)
+
+
+def status_at(begins: float | None, ends: float | None, now: float) -> str:
+    """The same of a schedule alone: "live", "waits" or "over"."""
+    if ends is not None and ends <= now:
         return "over"
-    return "waits" if one.begins is not None and one.begins > now else "live"
+    return "waits" if begins is not None and begins > now else "live"
 
 
 def by_slot(book: RuleBook) -> Mapping[str, tuple[str, ...]]:

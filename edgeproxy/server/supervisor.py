@@ -42,7 +42,8 @@ BACK_OFF: Final = (0.0, 0.25, 1.0, 4.0, 15.0)  # seconds before a worker is star
 POLL: Final = 5.0  # between two questions for a worker's numbers
 LOOKS: Final = 12  # questions for numbers to each question for what is remembered
 LOOKING: Final = 90.0  # for a sheet of many pages, of a slow shop
-FRESH: Final = 60.0  # seconds for which what the rules come to is not asked again
+AGAIN: Final = 0.9  # seconds for which what workers remember is not asked again
+FRESH: Final = 300.0  # seconds for which what the same rules come to is not asked again
 MARGIN: Final = 10.0  # beyond its drain, for a worker to end
 
 Reply = TypeVar("Reply")
@@ -68,6 +69,7 @@ class Supervisor:
         self._covered: dict[Child, list[int]] = {}
         self._ended: dict[str, Any] = {}  # numbers of those that are gone
         self._past: dict[str, Any] = {}  # what those remembered
+        self._looked: tuple[float, Past] | None = None  # when, and what that came to
         self._surveyed: tuple[str, float, dict[str, Any]] = ("", 0.0, {})  # of which rules, when, what
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
@@ -353,9 +355,12 @@ class Supervisor:
         return (await self._workers_numbers()) | self.counters.export()
 
     async def past(self) -> Past:
-        """What all workers remember, those that have ended too."""
-        await self._each(lambda child: child.look(2.0))
-        return merged([self._past, *(child.past for child in self._alive)])
+        """What all workers remember, those that have ended too; asked once a second, however many look."""
+        now = time.monotonic()
+        if self._looked is None or now - self._looked[0] > AGAIN:
+            await self._each(lambda child: child.look(2.0))
+            self._looked = (now, merged([self._past, *(child.past for child in self._alive)]))
+        return self._looked[1]
 
     async def survey(self, at: float) -> dict[str, Any]:
         """What the live rules come to, as one of the workers sees it; of the last minute, where they are the same."""

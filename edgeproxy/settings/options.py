@@ -75,7 +75,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("rules", Path, "the rules folder", "DIR", "rules"),
     Option("drafts", Path, "drafts of the rules, for previews: their folder, or a repository with branches", "DIR"),
     Option("listen", values.address, "where visitors reach the proxy", "HOST:PORT", str(LISTEN)),
-    Option("admin", values.address, "where health and metrics are answered", "HOST:PORT", str(ADMIN)),
+    Option("admin", values.address, "where the console, health and metrics are", "HOST:PORT", str(ADMIN)),
     Option(
         "hosts",
         values.host_pattern,

@@ -56,11 +56,11 @@ class Front:
     leave: str = field(default="", repr=False)  # the preview cookie; "": previews are open
     connect: str = ""  # scheme://host:port that is really asked; "": base
 
-    async def get(self, target: str, headers: Mapping[str, str], *, preview: bool = True) -> httpx.Response:
+    async def get(self, target: str, headers: Mapping[str, str]) -> httpx.Response:
         """One GET of a path with its query, redirects not followed; raises httpx.HTTPError."""
         url = httpx.URL((self.connect or self.base) + target)
         lines = {"host": httpx.URL(self.base).netloc.decode("ascii"), **self.headers, **headers}
-        if preview and self.leave:
+        if self.leave:
             lines["cookie"] = f"edge_preview={self.leave}"
         async with httpx.AsyncClient(transport=_Borrowed(self.transport), timeout=SECONDS, trust_env=False) as client:
             client.headers.clear()
@@ -156,7 +156,8 @@ async def _cell(proxy: Front, place: Place, own: Cell | None) -> tuple[Cell, Map
         notes=tuple(explanation["notes"]),
     )
     problem = _problem(cell)
-    cell = replace(cell, problem=problem, notes=() if problem or own is None else cell.notes)
+    # what is told of a page that was edited is how it leaves; of one that was not, why
+    cell = replace(cell, problem=problem, notes=() if problem or own is None or cell.placed else cell.notes)
     if own is not None and not cell.problem and not own.problem:
         taken, added = await asyncio.to_thread(_compared, own, cell)
         cell = replace(cell, taken="\n".join(taken), added="\n".join(added), own_size=len(own.body))

@@ -56,7 +56,8 @@ class Camera:
         self._answering: set[asyncio.Task[None]] = set()
         self._kept: dict[str, httpx.Response] = {}  # what pages have in common is asked for once
         browser.on_event = self._heard
-        self._session = ""
+        self._session = self._frame = ""
+        self._handed = False  # the document
         self._cell: Cell | None = None
         self._address = ""
         self._loaded = asyncio.Event()
@@ -79,6 +80,7 @@ class Camera:
             target = await browser.ask("Target.createTarget", {"url": "about:blank", "browserContextId": context})
             attached = await browser.ask("Target.attachToTarget", {"targetId": target["targetId"], "flatten": True})
             self._session = session = attached["sessionId"]
+            self._frame, self._handed = target["targetId"], False  # a page's main frame has its target's id
             self._cell, self._address = cell, self._proxy.base + cell.place.page
             self._loaded.clear()
             self._quiet.clear()
@@ -138,7 +140,9 @@ class Camera:
     def _heard(self, session: str, method: str, params: Mapping[str, Any]) -> None:
         if session != self._session:
             return
-        if method == "Page.loadEventFired":
+        if method == "Page.loadEventFired" or (
+            method == "Page.frameStoppedLoading" and self._handed and params.get("frameId") == self._frame
+        ):
             self._loaded.set()
         elif method == "Page.lifecycleEvent" and params.get("name") == "networkAlmostIdle":
             self._quiet.set()
@@ -160,7 +164,12 @@ class Camera:
         request, kind, cell = params["request"], params.get("resourceType", ""), self._cell
         number = {"requestId": params["requestId"]}
         url: str = request["url"].partition("#")[0]
-        if cell is not None and kind == "Document" and url == self._address:
+        whole = kind == "Document" and params.get("frameId") == self._frame
+        if whole and (cell is None or self._handed):  # a page that leads on by itself is photographed where it was
+            await self._quietly("Fetch.failRequest", {**number, "errorReason": "Aborted"}, session)
+        elif whole and cell is not None:
+            self._handed = True
+            self._quiet.clear()  # what was said of the empty page before it
             head = [{"name": "content-type", "value": cell.content_type}]
             body = base64.b64encode(cell.body).decode()
             await self._quietly(
@@ -177,13 +186,13 @@ class Camera:
         return url.startswith(self._proxy.base + "/")
 
     async def _hand_on(self, url: str, number: Mapping[str, str], session: str) -> None:
-        """What the page asks of the shop, asked of the proxy as any visitor's browser would."""
+        """What the page asks of the shop, asked of the proxy as whoever previews would: nobody is counted."""
         answer = self._kept.get(url)
         if answer is None:
             parts = urlsplit(url)
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             try:
-                answer = await self._proxy.get(target, {"accept": "*/*", "accept-encoding": "identity"}, preview=False)
+                answer = await self._proxy.get(target, {"accept": "*/*", "accept-encoding": "identity"})
             except httpx.HTTPError:
                 failed = {**number, "errorReason": "ConnectionFailed"}
                 await self._quietly("Fetch.failRequest", failed, session)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from edgeproxy.core.audiences import named
 from edgeproxy.core.coverage import Coverage, Entry, coverage, status
-from edgeproxy.core.model import RuleBook
+from edgeproxy.core.decide import decide
+from edgeproxy.core.explain import taker
+from edgeproxy.core.model import NOBODY, Facts, PageRequest, RuleBook, Source, Visitor
 from edgeproxy.core.overlap import meet, within
 from edgeproxy.core.paths import compile_paths
 from tests.world import NOON, book_of
@@ -176,7 +181,7 @@ def test_a_style_needs_no_slot() -> None:
 
 
 def test_where_there_are_too_many_labels_nothing_is_claimed() -> None:
-    labels = [f"s{number}" for number in range(14)]
+    labels = [f"s{number}" for number in range(20)]
     quoted = ", ".join(f'"{label}"' for label in labels)
     shop = SHOP.replace('segments = ["outdoor", "staff"]', f'segments = ["outdoor", "staff", {quoted}]')
     rules = book_of(
@@ -262,3 +267,61 @@ def test_one_set_of_patterns_lies_within_another(inner: list[str], outer: list[s
     assert within(compile_paths(inner), compile_paths(outer)) is wanted
     assert within(compile_paths(inner), None)
     assert within(None, compile_paths(outer)) is (outer == ["/**"])
+
+
+# ------------------------------------------------------------------ what it claims, held against decisions
+
+NAMED = ("newcomers", "regulars", "hikers", "everyone", "unknown")
+VISITORS = st.builds(
+    Visitor,
+    st.sampled_from(["new", "loyal", "gone", None]),
+    st.sampled_from([(), ("outdoor",), ("staff",), ("outdoor", "staff")]),
+    st.sampled_from([None, "q7Hk2m"]),
+    st.just(Source.COOKIE),
+) | st.just(NOBODY)
+
+NARROWING = (
+    "enabled = false",
+    'share = "0%"',
+    'share = "50%"',
+    "until = 2026-05-01",
+    "from = 2026-07-01",
+    'on = "/"',
+    'on = "/c/**"',
+    'when = { device = "mobile" }',
+    'purpose = "sell"',
+)
+
+
+@st.composite
+def experiences(draw: st.DrawFn) -> str:
+    audiences = draw(st.lists(st.sampled_from(NAMED), min_size=1, max_size=2, unique=True))
+    lines = [f"for = {audiences}".replace("'", '"')]
+    lines += draw(
+        st.lists(
+            st.sampled_from(NARROWING),
+            max_size=1,
+        )
+    )
+    return "\n".join(lines) + "\n" + draw(st.sampled_from([TAKES, BESIDE]))
+
+
+@given(st.lists(experiences(), min_size=1, max_size=4), VISITORS, st.sampled_from(["?1", "?0"]))
+def test_a_claim_holds_for_every_visitor(texts: list[str], visitor: Visitor, mobile: str) -> None:
+    """Never reached: no decision comes to it.  All: whoever is surely of that audience gets it."""
+    rules = book(**{f"e{place}": text for place, text in enumerate(texts)})
+    found = seen(rules)
+    headers = ((b"sec-ch-ua-mobile", mobile.encode()),)
+    request = PageRequest("GET", "https", "shop.example", "/", "", headers, NOON)
+    decision = decide(rules, visitor, request)
+    has = taker("hero", decision.fitting)
+    facts = Facts(decision.visitor, request, rules.shop)
+    for row in found.rows:
+        if not named(rules.audiences, row.name).test.holds(facts):
+            continue
+        assert not row.impossible
+        for name, (kind, why) in entries(found, row.name).items():
+            assert kind != "never" or has != name, (row.name, name, why)
+            assert kind != "all" or has == name, (row.name, name)
+    for one in found.unreached:
+        assert has != one.experience

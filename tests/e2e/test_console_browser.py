@@ -21,6 +21,8 @@ from edgeproxy.console.site import NAV
 from tests.conftest import missing
 from tests.e2e.accessible import complaints
 from tests.e2e.running import Running, edgeproxy, environment
+from tests.e2e.standin import page as page_of
+from tests.e2e.standin import standing_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -153,3 +155,36 @@ def test_a_sheet_with_pictures_is_one_file_that_needs_nobody(browser: Browser, t
         assert one.overflow() <= 0
         assert complaints(one.page) == []
         assert one.said == []
+
+
+HOSTILE = b"""<!doctype html><html><head><base href="/deep/"><meta http-equiv="refresh" content="0; url=/elsewhere">
+<title>Hostile</title></head><body><h1 id="hero">Hero</h1><iframe src="/frame"></iframe>
+<script>
+  fetch("/act", {method: "POST", body: "x"}).catch(() => 0);
+  navigator.sendBeacon("/beacon", "x");
+  setTimeout(() => { location.href = "/gone"; }, 50);
+  alert("hello");
+  document.write("<p>written</p>");
+  document.body.attachShadow({mode: "closed"}).innerHTML = "<slot></slot>";
+</script></body></html>"""
+
+
+def test_a_hostile_page_is_photographed_where_it_is_and_changes_nothing_in_the_shop(tmp_path: Path) -> None:
+    rules = tmp_path / "rules"
+    for name, text in {
+        "shop.toml": 'format = 1\nstages = ["new"]\nwithout_cookie = "new"\n',
+        "slots.toml": '[hero]\nfind = "#hero"\n',
+        "audiences.toml": '[newcomers]\nstage = "new"\n',
+        "personas.toml": '[bo]\nstage = "new"\n',
+        "experiences/calm.toml": 'for = "newcomers"\n[[edit]]\nslot = "hero"\ninner = { text = "Calm" }\n',
+    }.items():
+        (rules / name).parent.mkdir(parents=True, exist_ok=True)
+        (rules / name).write_text(text, "utf-8")
+    with standing_in({"/": page_of(HOSTILE)}) as shop:
+        argv = ["sheet", "--origin", shop.base, "--rules", str(rules), "--pages", "/", "--width", "400"]
+        done = edgeproxy(*argv, "--out", str(tmp_path / "sheet.html"), cwd=tmp_path)
+        asked = {(one.method, one.target) for one in shop.asked}
+    assert "1 page for 1 persona" in done.stdout
+    assert (tmp_path / "sheet.html").read_text("utf-8").count("<img") == 2
+    assert {method for method, _ in asked} == {"GET"}
+    assert {target for _, target in asked} <= {"/", "/frame", "/deep/", "/favicon.ico"}

@@ -330,12 +330,12 @@ def test_one_worker_says_what_the_rules_come_to_and_is_asked_again_for_others(tm
     async def test() -> None:
         async with fleet(tmp_path, 2) as made:
             assert await made.supervisor.survey(1000.0) == {"version": "good", "at": 1000.0}
-            assert await made.supervisor.survey(1030.0) == {"version": "good", "at": 1000.0}
-            assert await made.supervisor.survey(1090.0) == {"version": "good", "at": 1090.0}
+            assert await made.supervisor.survey(1200.0) == {"version": "good", "at": 1000.0}
+            assert await made.supervisor.survey(1400.0) == {"version": "good", "at": 1400.0}
             for each in made.started:
                 each.version = "better"
             await made.supervisor.news.take_rules(contents("better.toml"))
-            assert await made.supervisor.survey(1091.0) == {"version": "better", "at": 1091.0}
+            assert await made.supervisor.survey(1401.0) == {"version": "better", "at": 1401.0}
             await made.supervisor.news.take_rules(contents("bad.toml"))
             assert made.supervisor.rules() == Rules(live=True, good=False, problems=("rules/bad.toml: bad",))
 
