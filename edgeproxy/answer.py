@@ -64,12 +64,18 @@ class Page:
 class Answer:
     """What leaves towards the visitor, by ASGI messages; counts what left."""
 
-    __slots__ = ("_send", "_trail", "started")
+    __slots__ = ("_send", "_trail", "can_hint", "started")
 
-    def __init__(self, send: Send, trail: Trail) -> None:
+    def __init__(self, send: Send, trail: Trail, *, can_hint: bool = False) -> None:
+        """``can_hint``: the server can send a 103."""
         self._send = send
         self._trail = trail
+        self.can_hint = can_hint
         self.started = False
+
+    async def hint(self, links: list[bytes]) -> None:
+        """What the page will need, while it is being made (103, RFC 8297)."""
+        await self._send({"type": "http.response.early_hint", "links": links})
 
     async def start(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]]) -> None:
         self.started = True

@@ -174,7 +174,7 @@ class EdgeProxy:
         if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing
             raise CutShort
         trail = Trail(perf_counter(), self._clock(), scope["method"], scope["http_version"])
-        answer = Answer(send, trail)
+        answer = Answer(send, trail, can_hint="http.response.early_hint" in scope.get("extensions", ()))
         try:
             checked = self._guard(scope, trail)
             if isinstance(checked, Refusal):
@@ -356,6 +356,8 @@ class EdgeProxy:
             extensions["upgrade"] = self._settings.upgrade == "relay"
             if not extensions["upgrade"]:
                 self._relay.ends.add("refused")
+        if head.trusted and answer.can_hint:  # a browser on HTTP/1.1 could take a 103 for the answer (RFC 8297, 3)
+            extensions["hinted"] = answer.hint
         request = httpx.Request(
             head.method,
             self._origin_url,

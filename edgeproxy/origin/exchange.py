@@ -14,13 +14,14 @@ Rules
 5. A 101 is an answer only to a request that asked for an upgrade, and only as RFC 9110, 7.8 has it: HTTP/1.1, with
    Connection and Upgrade, without a body.  Every byte behind it is the other protocol's (``tunnel``).
 6. Interim answers are read past: 100 was not asked for (Expect is answered by our own listener), 102 says nothing that
-   a visitor could use, and the hints of a 103 are not passed on.
+   a visitor could use.  The links of a 103 are handed to who wants them (RFC 8297), up to a limit.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import httptools
@@ -29,7 +30,14 @@ from edgeproxy.origin.errors import ShopBroken, ShopTimeout
 from edgeproxy.origin.patience import Limits, Patience
 from edgeproxy.origin.tunnel import Tunnel, TwoWay
 
-__all__ = ["Exchange", "Lease", "Wire"]
+__all__ = ["Exchange", "Hinted", "Lease", "Wire"]
+
+
+HINTS = 8 * 1024
+"""Bytes of links that are kept for who wants them; what is beyond is only read past."""
+
+Hinted = Callable[[list[bytes]], Awaitable[None]]
+"""Takes the links of a 103."""
 
 
 class Wire(TwoWay, Protocol):
@@ -78,6 +86,7 @@ class Exchange:
         "error",
         "head_done",
         "headers",
+        "hints",
         "parser",
         "reason",
         "sender",
@@ -111,6 +120,7 @@ class Exchange:
         self.error: BaseException | None = None
         self.head_done = False
         self.headers: list[tuple[bytes, bytes]] = []
+        self.hints: list[bytes] = []  # links of a 103 that nobody has taken yet
         self.reason = b""
         self.status = 0
         self.sender: asyncio.Task[None] | None = None
@@ -120,14 +130,20 @@ class Exchange:
 
     # ------------------------------------------------------------------ for the transport
 
-    async def head(self, patience: Patience) -> None:
+    async def head(self, patience: Patience, hinted: Hinted | None = None) -> None:
         """Wait for the head of the answer; its ``status``, ``reason`` and ``headers`` hold afterwards.
+
+        ``hinted`` is given the links of each 103 that comes before it.
 
         The time that the request's own body takes is not counted.  Raises ShopTimeout, ShopBroken, or what the
         request's body raised.
         """
         while not self.head_done and self.error is None:
-            await self._wait(patience if self.sent else None)
+            if self.hints and hinted is not None:
+                links, self.hints = self.hints, []
+                await hinted(links)
+            else:
+                await self._wait(patience if self.sent else None)
         if self.error is not None:
             raise self.error
 
@@ -301,6 +317,10 @@ class Exchange:
         self._head_size = 0
         if self._interims > self._limits.interims:
             raise self._stop("interim", f"the shop sent over {self._limits.interims} interim answers")
+        if status == 103:
+            links = [value for name, value in self.headers if len(name) == 4 and name.lower() == b"link"]
+            if sum(map(len, self.hints)) + sum(map(len, links)) <= HINTS:
+                self.hints += links
 
     def _check_switch(self) -> None:
         """The parser stops behind this head only where it has Upgrade and Connection, and no framing."""

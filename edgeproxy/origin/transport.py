@@ -84,7 +84,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
 
     ``extensions["upgrade"]``, where it is true, says that the headers ask for an upgrade: a 101 then is an answer whose
     ``extensions["network_stream"]`` is the ``Tunnel``, on a connection that counts apart from the others; any other
-    answer is an ordinary one.  ``extensions["outcome"]``: an ``Outcome`` to tell.
+    answer is an ordinary one.  ``extensions["outcome"]``: an ``Outcome`` to tell; ``extensions["hinted"]``:
+    an ``exchange.Hinted`` that takes the links of a 103.
 
     Answers carry the shop's status, raw headers and ``extensions["reason_phrase"]``; nothing is decoded, followed,
     stored or added.  Raises ShopRefused, ShopBusy, ShopTimeout, ShopBroken, what the request's stream raised, and
@@ -151,7 +152,7 @@ class ShopTransport(httpx.AsyncBaseTransport):
                     exchange.sent = True
                 else:
                     exchange.sender = loop.create_task(self._send(exchange, connection, body, size))
-                await exchange.head(total)
+                await exchange.head(total, request.extensions.get("hinted"))
                 break
             except ShopBroken as broken:
                 if not (retriable and reused and broken.kind == "silent"):
