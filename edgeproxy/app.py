@@ -25,6 +25,7 @@ from edgeproxy.assembly import Assembly
 from edgeproxy.blame import Blame
 from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.drafts import Drafts
+from edgeproxy.intend import Books
 from edgeproxy.journal import Journal
 from edgeproxy.origin import Limits, ShopAddresses, ShopTransport, Tolerance, tls_context
 from edgeproxy.pages import PageCache
@@ -33,7 +34,7 @@ from edgeproxy.pages.counts import Counts
 from edgeproxy.plans import Plans
 from edgeproxy.previewing import Shelf
 from edgeproxy.previewpages import PREVIEW_PAGES
-from edgeproxy.proxy import Books, EdgeProxy
+from edgeproxy.proxy import EdgeProxy
 from edgeproxy.remember import Remembering
 from edgeproxy.respond import Origin, passed
 from edgeproxy.reuse import Reuse

@@ -1,8 +1,8 @@
 """EdgeProxy: the path of one request, read straight down.
 
 Here: the order in which things happen, and what happens when something fails.  Not here: rules of their own about
-headers (``sanitise``, ``respond``), decisions (``core``), a page's bytes (``personalise``), the wire (``server``,
-``origin``).  Called by the server for every request; calls nothing that calls back up.
+headers (``sanitise``, ``respond``), decisions (``intend``, ``core``), what becomes of the shop's answer (``delivery``),
+the wire (``server``, ``origin``).  Called by the server for every request; calls nothing that calls back up.
 
     guard     sanitise, cut our flags                     fails closed: 400, 405, 421, a fault of ours too
     intend    visitor, preview, decide, lane              fails open: the shop's page, untouched
@@ -17,50 +17,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
-from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import httpx
 
 from edgeproxy import respond
-from edgeproxy.answer import BODILESS, Answer, Page, Receive, RequestBody, Send, TooLong, VisitorLeft
+from edgeproxy.answer import Answer, Page, Receive, RequestBody, Send, TooLong, VisitorLeft
 from edgeproxy.blame import Blame
-from edgeproxy.core import courtesy, policy, preview, query
-from edgeproxy.core import visitor as visitors
-from edgeproxy.core.decide import decide
-from edgeproxy.core.model import Lane, LaneKind, PageRequest, RawHeaders, RuleBook
+from edgeproxy.core import preview, query
+from edgeproxy.core.model import Lane, LaneKind, PageRequest
 from edgeproxy.core.policy import is_navigation
-from edgeproxy.core.recollect import recalled
-from edgeproxy.core.visitor import Keys, VerifiedCookies
-from edgeproxy.early import Early, EarlyFlush
+from edgeproxy.core.visitor import Keys
+from edgeproxy.delivery import Delivery
 from edgeproxy.errors import CutShort, ErrorPages
+from edgeproxy.intend import Books, Intending
 from edgeproxy.journal import Journal
+from edgeproxy.lessons import fast_lane, lesson
 from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Asked, Pages, own
 from edgeproxy.pages import PageCache
-from edgeproxy.previewing import Shelf, barred, by_its_rules, instead, shown_by, takes_bar
+from edgeproxy.previewing import Shelf, by_its_rules
 from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.relay import Relay, disbelief
-from edgeproxy.remember import Remembering, told_events
-from edgeproxy.respond import NewLines, Origin
-from edgeproxy.rewrite import OUR_FAULT, Rewriter, bare
+from edgeproxy.remember import Remembering
+from edgeproxy.respond import Origin
+from edgeproxy.rewrite import OUR_FAULT, Rewriter
 from edgeproxy.sanitise import Forwardable, Refusal, Sanitiser, new_request_id
-from edgeproxy.server.asked import Judge
-from edgeproxy.server.fastlane import FastLane, Lesson
+from edgeproxy.server.fastlane import FastLane
 from edgeproxy.settings import Settings
 from edgeproxy.sharing import Sharing
 from edgeproxy.trail import Intent, Trail
-from edgeproxy.values import is_loopback
 
 Scope = MutableMapping[str, Any]
 
 log = logging.getLogger("edgeproxy.proxy")
 
 _NOTHING = httpx.ByteStream(b"")
-_NO_RULES = Lane(LaneKind.PASS, "no rules are live")
 _UPGRADE = "another protocol is asked for (Upgrade)"
 
 
@@ -71,14 +66,6 @@ class _Checked(NamedTuple):
     target: bytes  # without our flags
     lines: list[tuple[bytes, bytes]]  # for the shop, without our flags
     request: PageRequest  # with our flags: whether they count is not known yet
-
-
-class Books(Protocol):
-    """Where the live rule book is; ``rulebook.RuleBookSource`` in production."""
-
-    @property
-    def book(self) -> RuleBook | None:
-        """The last good book; None when there never was one."""
 
 
 class EdgeProxy:
@@ -110,32 +97,36 @@ class EdgeProxy:
         self._clock = clock
         self._journal = journal
         self._rewriter = rewriter
-        self._remembering = remembering
-        self._sharing = None
-        if cache is not None:
-            self._sharing = Sharing(settings, cache, rewriter, signed=self._signed, remembered=self._remembered)
         self._sanitiser = Sanitiser.of(settings)
-        self._verified = VerifiedCookies()
-        self._cookie = settings.cookie
         self._relay = Relay(settings.limits.upgrade_idle_seconds, journal.counters)
         self._origin = Origin.of(*settings.origins)
         self._origin_url = httpx.URL(settings.origin)
-        self._open_preview = settings.preview == "open"
-        self._early_flush = EarlyFlush(
-            settings.early_flush,
-            journal.counters.counter(
-                "edgeproxy_early_total", "Pages whose beginning left before the shop had sent their end", "then"
-            ),
-            signed=self._begun,
-        )
-        self._via = f"1.1 {settings.via}".encode() if settings.via else b""
+        via = f"1.1 {settings.via}".encode() if settings.via else b""
+        self._intending = Intending(settings, books, remembering)
+        self._delivery = Delivery(settings, rewriter, remembering, journal.counters, via=via)
         self._cache = cache
-        self.lane = self._fast_lane(cache) if cache is not None else None
+        self._sharing: Sharing | None = None
+        self.lane: FastLane | None = None
+        if cache is not None:
+            self._sharing = Sharing(
+                settings, cache, rewriter, signed=self._delivery.signed, remembered=self._delivery.remembered
+            )
+            self.lane = fast_lane(
+                settings,
+                sanitiser=self._sanitiser,
+                verified=self._intending.verified,
+                books=books,
+                cache=cache,
+                journal=journal,
+                clock=clock,
+                via=via,
+                beside=rewriter.tick,
+            )
 
     @property
     def keys(self) -> Keys:
         """What signs and verifies now."""
-        return self._settings.keys
+        return self._intending.keys
 
     def forget(self) -> None:
         """Forget what pages that are kept nowhere came to so far."""
@@ -143,32 +134,9 @@ class EdgeProxy:
 
     def use_keys(self, keys: Keys) -> None:
         """Sign and verify with these, from the next request on."""
-        self._settings = replace(self._settings, keys=keys)
+        self._intending.keys = self._delivery.keys = keys
         if self.lane is not None:
             self.lane.use_keys(keys)
-
-    def _fast_lane(self, cache: PageCache) -> FastLane:
-        settings = self._settings
-        ready = "Answers that leave without the app"
-        self._journal.counters.gauge("edgeproxy_ready_answers", ready, lambda: {(): len(lane)})
-        judge = Judge(
-            self._sanitiser,
-            settings.keys,
-            settings.cookie,
-            self._verified,
-            country_header=settings.country_header,
-            loop=settings.via,
-        )
-        lane = FastLane(
-            judge,
-            books=self._books,
-            pages=cache,
-            journal=self._journal,
-            clock=self._clock,
-            via=self._via,
-            beside=self._rewriter.tick,
-        )
-        return lane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # the server speaks nothing else; anything else is refused by closing
@@ -206,30 +174,12 @@ class EdgeProxy:
 
     def _teach(self, scope: Scope, trail: Trail) -> None:
         """Others may get the same from the fast lane, until something changes that it was made of."""
-        intent, kept, reusable, wanted = trail.intent, trail.kept, trail.reusable, trail.shared
-        if self.lane is None or self._cache is None or trail.cut or trail.fault:
-            return
-        if intent is None or intent.book is None or intent.decision is None:
-            return
-        if kept is None or reusable is None or wanted is None:
+        if self.lane is None or self._cache is None:
             return
         try:
-            request = intent.request
-            change = policy.next_change(intent.book, request.path, trail.at)
-            until = self._cache.fresh_until(kept)
-            lesson = Lesson(
-                request,
-                intent.decision.visitor,
-                intent.book,
-                wanted,
-                intent.lane.personal,
-                kept,
-                reusable,
-                until if change is None else min(change, until),
-                trail.served(perf_counter()),
-                tuple(one for one in intent.decision.fitting if trail.tally and one.name in trail.tally.applied),
-            )
-            self.lane.learn(scope, lesson)
+            learnt = lesson(trail, self._cache)
+            if learnt is not None:
+                self.lane.learn(scope, learnt)
         except Exception as problem:
             self.lane.fault(problem)
 
@@ -276,7 +226,7 @@ class EdgeProxy:
             return
         told: Page | None = None  # in the shop's place: a draft that has mistakes
         try:
-            intent = self._intend(request, checked.head)
+            intent = self._intending.intend(request, checked.head)
             if intent.active is not None:
                 looked = await by_its_rules(intent, self._shelf, getattr(self._books, "problems", ()))
                 intent, told = (intent, looked) if isinstance(looked, Page) else (looked, None)
@@ -299,40 +249,6 @@ class EdgeProxy:
             await answer.whole(told.status, told.lines, told.body)
             return
         await self._ask(checked, lines, intent, receive, trail, answer)
-
-    # ------------------------------------------------------------------ intend
-
-    def _intend(self, request: PageRequest, head: Forwardable) -> Intent:
-        """Who asks, what fits, what is meant to happen; nothing is asked of the shop yet."""
-        book = self._books.book
-        if book is None:
-            return Intent(_NO_RULES, replace(request, query=""))
-        lines = [value for name, value in request.headers if name == b"cookie"]
-        keys = self._settings.keys
-        visitor = visitors.read(lines, keys, request.at, self._cookie, self._verified)
-        known = self._remembering.of(request, book, keys, request.at)
-        visitor = recalled(book, visitor, known)
-        looked = preview.apply(
-            request,
-            visitor,
-            book,
-            keys,
-            open_previews=self._previews_are_open(head),
-            domain=self._settings.cookie_domain,
-        )
-        if isinstance(looked, preview.Exchange):
-            return Intent(Lane(LaneKind.PASS, "a preview begins"), looked.request, preview=looked)
-        if isinstance(looked, preview.Active):
-            return shown_by(looked, book)
-        decision = decide(book, visitor, looked.request)
-        return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book, known=known)
-
-    def _previews_are_open(self, head: Forwardable) -> bool:
-        """Only this machine asks: a loopback Host (against DNS rebinding) and nobody in between."""
-        if not self._open_preview or head.forwarded:
-            return False
-        name = head.host if head.host.endswith("]") else head.host.rpartition(":")[0] or head.host
-        return is_loopback(name) and is_loopback(head.client)
 
     # ------------------------------------------------------------------ ask
 
@@ -389,7 +305,7 @@ class EdgeProxy:
                 self._relay.ends.add("declined")
             if self._sharing is not None:
                 self._sharing.passing(head, checked.target, response, trail)
-            await self._answer(response, intent, trail, answer)
+            await self._delivery.deliver(response, intent, trail, answer)
         except ShopError as error:
             trail.problem = f"shop: {error}"
             if answer.started:
@@ -428,159 +344,6 @@ class EdgeProxy:
         finally:
             await shop.aclose()
 
-    # ------------------------------------------------------------------ answer
-
-    async def _answer(self, response: httpx.Response, intent: Intent, trail: Trail, answer: Answer) -> None:
-        status = response.status_code
-        if not 200 <= status < 600:
-            trail.problem = f"shop: status {status}"
-            await self._error(502, trail, answer)
-            return
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        chunks = aiter(response.stream)
-        lines, lane = self._confirmed(response, intent, trail)
-        page: Page | None = None
-        method = intent.request.method
-        stacked = lane.kind is LaneKind.PASS and self._rewriter.is_stacked(lines, status, method)
-        with_bar = lane.kind is LaneKind.PASS and takes_bar(lines, status, intent, trail)
-        if with_bar or stacked or (lane.kind is LaneKind.PRIVATE and method != "HEAD"):
-            early = self._early(lines, intent, trail, answer) if lane.kind is LaneKind.PRIVATE else None
-            body, complete = await _collected(chunks, self._settings.limits.page_bytes, trail, early)
-            if early is not None and early.started:
-                await self._follow(early, lines, body, None if complete else chunks, intent, trail)
-                return
-            if complete and with_bar:
-                page = await barred(lines, status, body, intent, lane, trail, limit=self._settings.limits.page_bytes)
-            elif complete and stacked:
-                lines, body = await self._rewriter.unstacked(lines, body, intent, trail)
-            elif complete:
-                page = await self._rewriter.rewrite(lines, body, intent, trail)
-            else:
-                lane = trail.lane = replace(lane, kind=LaneKind.PASS, why=trail.why_incomplete)
-        else:
-            body = b""
-        if page is None and trail.broken is None:
-            page = instead(lines, status, intent, lane, trail)
-        if page is not None:
-            lines = self._remembered(page.lines, status, intent, trail, html=True)
-            await answer.whole(page.status, self._signed(lines, trail), page.body)
-            self._rewriter.afterwards(page, intent, trail)
-            return
-        lines = self._remembered(self._rewriter.untouched(lines, intent, lane, trail), status, intent, trail)
-        await self._stream(status, lines, chunks, body, trail, answer)
-
-    def _begun(self, lines: NewLines, trail: Trail) -> NewLines:
-        """The lines of a page that leaves before its end has come."""
-        assert trail.intent is not None
-        return self._signed(self._remembered(lines, 200, trail.intent, trail, html=True), trail)
-
-    def _early(self, lines: NewLines, intent: Intent, trail: Trail, answer: Answer) -> Early | None:
-        decision, book = intent.decision, intent.book
-        if decision is not None and book is not None and courtesy.counts(decision.fitting, book.showings):
-            return None  # what is shown is counted by the head, which has to wait for the page
-        try:
-            return self._early_flush.of(lines, intent, partial(self._rewriter.begin, lines, intent), trail, answer)
-        except Exception:
-            trail.failed(log, "getting ready to send early the answer to")
-            return None
-
-    async def _follow(
-        self,
-        early: Early,
-        lines: NewLines,
-        body: bytes,
-        more: AsyncIterator[bytes] | None,
-        intent: Intent,
-        trail: Trail,
-    ) -> None:
-        """The rest of a page whose beginning has left; ``more`` comes behind ``body`` where that is not all."""
-        if more is None:
-            made = await self._rewriter.begun(lines, body, intent, trail)
-            await early.follow(body, made)
-            if made is not None:
-                self._rewriter.afterwards(Page(200, lines, b"", body, made), intent, trail)
-            return
-        trail.lane = replace(trail.lane or intent.lane, why=trail.why_incomplete)
-        if trail.broken is not None:
-            await early.follow_cut(body)
-            raise trail.broken
-        await early.follow_untouched(body, more)
-
-    def _confirmed(self, response: httpx.Response, intent: Intent, trail: Trail) -> tuple[NewLines, Lane]:
-        """The shop's lines as they may leave, and the lane that they leave.  Never raises."""
-        request = intent.request
-        try:
-            lines = respond.passed(
-                response.headers.raw, self._origin, request.scheme.encode(), request.host.encode("latin-1")
-            )
-            trail.events = told_events(response.headers.raw)
-            trail.lane = self._rewriter.confirm(intent, response.status_code, lines)
-        except Exception:
-            trail.failed(log, "reading the shop's head for")
-            lines, trail.lane = bare(response.headers.raw, intent), OUR_FAULT
-        return lines, trail.lane
-
-    async def _stream(
-        self,
-        status: int,
-        lines: RawHeaders | list[tuple[bytes, bytes]],
-        chunks: AsyncIterator[bytes],
-        first: bytes,
-        trail: Trail,
-        answer: Answer,
-    ) -> None:
-        """The shop's bytes as they come; ``first`` are those that were already read."""
-        if status in BODILESS:
-            lines = [line for line in lines if line[0] != b"content-length"]
-        await answer.start(status, self._signed(lines, trail))
-        if first:
-            await answer.body(first)
-        if trail.broken is not None:  # what came before the break has left; the break follows
-            raise trail.broken
-        async for chunk in chunks:
-            await answer.body(chunk)
-        await answer.end()
-
-    def _remembered(
-        self, lines: NewLines, status: int, intent: Intent, trail: Trail, *, html: bool | None = None
-    ) -> NewLines:
-        """With what the visitor's browser is to remember of this answer; ``status`` is the shop's.  Never raises.
-
-        ``html`` says that its page was one, where the lines do not tell any more.
-        """
-        book, known = intent.book, intent.known
-        if book is None or known is None or trail.fault:
-            return lines
-        try:
-            return self._remembering.leaving(
-                lines,
-                known,
-                book,
-                intent.request,
-                self._settings.keys,
-                trail.at,
-                status=status,
-                html=html,
-                told=trail.events,
-                applied=trail.applied(),
-            )
-        except Exception:
-            trail.failed(log, "remembering the visitor of")
-            return lines
-
-    def _signed(self, lines: RawHeaders | list[tuple[bytes, bytes]], trail: Trail) -> list[tuple[bytes, bytes]]:
-        trail.edge_seconds = perf_counter() - trail.began - trail.shop_seconds
-        try:
-            return respond.signed_off(
-                lines,
-                edge=trail.edge_seconds,
-                shop=None if trail.cache in {"hit", "stale"} else trail.shop_seconds,
-                via=self._via,
-            )
-        except Exception:
-            trail.failed(log, "signing off")
-            return list(lines)
-
     # ------------------------------------------------------------------ our own answers
 
     async def _own(self, checked: _Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
@@ -588,8 +351,8 @@ class EdgeProxy:
         trail.own = True
         try:
             head = checked.head
-            open_ = self._previews_are_open(head)
-            asked = Asked(checked.request, head, self._settings.keys, open_, self._settings.cookie_domain)
+            open_ = self._intending.previews_are_open(head)
+            asked = Asked(checked.request, head, self.keys, open_, self._settings.cookie_domain)
             told = await own(self._pages, asked, receive)
         except VisitorLeft:
             trail.problem = "the visitor left"
@@ -637,38 +400,3 @@ def _unconditional(lines: list[tuple[bytes, bytes]], method: str) -> list[tuple[
     if method not in {"GET", "HEAD"}:
         return lines
     return [line for line in lines if not line[0].startswith(b"if-") and line[0] != b"range"]
-
-
-async def _collected(
-    shop: AsyncIterator[bytes], limit: int, trail: Trail, early: Early | None = None
-) -> tuple[bytes, bool]:
-    """The body, and whether it is whole: a page over ``limit`` bytes, or one that broke, is passed as it comes.
-
-    ``early`` is told of what comes, and at work no more when this returns.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    began = perf_counter()
-    try:
-        async for chunk in shop:
-            chunks.append(chunk)
-            size += len(chunk)
-            if early is not None:
-                early.came(chunk)
-            if size > limit:
-                trail.why_incomplete = f"bigger than {limit:,} bytes"
-                return b"".join(chunks), False
-    except ShopError as error:
-        if not chunks:
-            raise
-        trail.broken, trail.why_incomplete = error, "it broke off"
-        return b"".join(chunks), False
-    except BaseException:
-        if early is not None:
-            early.dropped()
-        raise
-    finally:
-        trail.shop_seconds += perf_counter() - began
-        if early is not None:
-            await early.ended()
-    return b"".join(chunks), True

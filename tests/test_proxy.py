@@ -289,7 +289,7 @@ async def test_a_page_over_the_limit_passes_untouched_and_whole() -> None:
 async def test_a_fault_of_ours_before_the_shop_is_asked_is_the_shops_page(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("edgeproxy.proxy.decide", _broken)
+    monkeypatch.setattr("edgeproxy.intend.decide", _broken)
     got = await World().ask("/", stage="new")
     assert (got.status, got.body) == (200, PAGE)
     assert [record.exc_info is not None for record in caplog.records] == [True]
