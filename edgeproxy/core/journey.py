@@ -14,20 +14,9 @@ from typing import Final
 
 from edgeproxy.core import policy
 from edgeproxy.core.conditions import Every, Not, leaves
-from edgeproxy.core.conditions.memory import (
-    Bought,
-    CameBackAfter,
-    Csat,
-    FirstVisit,
-    LastOrder,
-    LastVisit,
-    Nps,
-    Orders,
-    PageViews,
-    Prefers,
-    SignedIn,
-    Visits,
-)
+from edgeproxy.core.conditions.amounts import Amount, Csat, Nps, Orders, PageViews, Visits
+from edgeproxy.core.conditions.memory import Bought, Prefers, SignedIn
+from edgeproxy.core.conditions.moments import Ago, CameBackAfter, FirstVisit, LastOrder, LastVisit
 from edgeproxy.core.decide import decide
 from edgeproxy.core.durations import DAY
 from edgeproxy.core.lifecycle import stage_of
@@ -121,11 +110,11 @@ def _lives(book: RuleBook) -> Iterator[Memory]:
     assert book.lifecycle is not None
     looked = [leaf for one in book.lifecycle.stages if one.test is not None for leaf in leaves(one.test)]
 
-    def numbers(kind: type[Visits | PageViews | Orders | Csat | Nps], *start: int) -> list[int]:
+    def numbers(kind: type[Amount], *start: int) -> list[int]:
         named = {edge for one in looked if isinstance(one, kind) for edge in (one.at_least, one.at_most)}
         return sorted({*start, *(one + more for one in named if one is not None for more in (0, 1))})
 
-    def days(kind: type[FirstVisit | LastVisit | LastOrder]) -> list[int]:
+    def days(kind: type[Ago]) -> list[int]:
         edges = [(one.within, 0) for one in looked if isinstance(one, kind)]
         edges += [(one.before, 1) for one in looked if isinstance(one, kind)]
         return sorted({0, *(-(-int(edge) // int(DAY)) + more for edge, more in edges if edge is not None)})
@@ -133,8 +122,8 @@ def _lives(book: RuleBook) -> Iterator[Memory]:
     back = {int(one.silence // DAY) for one in looked if isinstance(one, CameBackAfter)}
     csats: list[int | None] = [None, *(numbers(Csat) if any(isinstance(one, Csat) for one in looked) else ())]
     npses: list[int | None] = [None, *(numbers(Nps) if any(isinstance(one, Nps) for one in looked) else ())]
-    codes = sorted({code for one in looked if isinstance(one, Bought) for code in one.wanted})
-    words = sorted({word for one in looked if isinstance(one, Prefers) for word in one.wanted})
+    codes = sorted({code for one in looked if isinstance(one, Bought) for code in one.codes})
+    words = sorted({word for one in looked if isinstance(one, Prefers) for word in one.words})
     signed = [False, True] if any(isinstance(one, SignedIn) for one in looked) else [False]
     times = product(days(LastOrder), sorted({*days(LastVisit), *back}), days(FirstVisit))
     counts = product(numbers(Orders, 0, 1), [one for one in numbers(Visits, 1, 2) if one], numbers(PageViews, 0))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from edgeproxy.core import courtesy
 from edgeproxy.core.audiences import Believed, named
 from edgeproxy.core.conditions import leaves
-from edgeproxy.core.conditions.memory import PageViews
+from edgeproxy.core.conditions.amounts import PageViews
 from edgeproxy.core.model import Audience, Condition, Experience, Facts, Lifecycle, Recall, RuleBook, Where
 
 

@@ -112,8 +112,8 @@ def test_conditions(case: Mapping[str, Any]) -> None:
         ("last_order", {"within": "2 hours"}, {"last_order within 2 hours"}),
         ("came_back_after", "30 days", {"came_back_after 30 days"}),
         ("bought", ["phones", "cases"], {"bought phones or cases"}),
-        ("signed_in", True, {"signed_in"}),
-        ("prefers", "simple", {"prefers"}),
+        ("signed_in", True, {"signed in"}),
+        ("prefers", "simple", {"prefers simple"}),
     ],
 )
 def test_every_condition_names_the_facts_that_it_looks_at(key: str, value: object, names: set[str]) -> None:

@@ -1,7 +1,7 @@
 """The registry of conditions, and tables of them.
 
 Here: what a condition's class offers, how one enters the registry, and how a table of them is read, with ``not``.
-Not here: the conditions themselves (``visitor``, ``memory``, ``request`` beside this module).
+Not here: the conditions themselves (``visitor``, ``request``, ``amounts``… beside this module).
 The rule parser, the JSON Schema and the help read the registry; ``decide`` asks ``holds``.
 """
 
