@@ -192,6 +192,9 @@ def test_secrets_have_no_flag() -> None:
 
 def test_a_limit_may_be_switched_off_where_it_says_so(tmp_path: Path) -> None:
     assert gather(tmp_path, "--limit-body-bytes", "0").limits.body_bytes == 0
+    flags = [flag for name in ("cache", "plans", "variants") for flag in (f"--limit-{name}-bytes", "0")]
+    limits = gather(tmp_path, *flags).limits
+    assert (limits.cache_bytes, limits.plans_bytes, limits.variants_bytes) == (0, 0, 0)
 
 
 def test_via_may_be_empty(tmp_path: Path) -> None:

@@ -90,6 +90,6 @@ def impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Prob
     if name in ("edge_state", "edge_preview"):
         no("--cookie-name", f"{name} is a cookie of our own", "take another name")
     for each in fields(Limits):
-        if limits.get(each.name, 1) == 0 and "0: no limit" not in each.metadata["says"]:
+        if limits.get(each.name, 1) == 0 and "(0: " not in each.metadata["says"]:
             no("--limit-" + each.name.replace("_", "-"), "0 would let nothing through", "leave it out for the default")
     return problems  # fmt: skip

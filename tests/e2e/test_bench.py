@@ -9,13 +9,14 @@ import shutil
 import stat
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import missing
 from tests.e2e import bench_rules
-from tests.e2e.running import environment, free_ports, serving, visitor_cookie
+from tests.e2e.running import Proxy, environment, free_ports, serving, visitor_cookie
 
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(300)]
 
@@ -38,15 +39,38 @@ def bench(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
-def test_its_edits_are_made_exactly(shared: Path, bench: Path, tmp_path: Path) -> None:
+RULE = """
+[[cache]]
+on             = "/**"
+for            = "5 minutes"
+ignore_cookies = ["sid", "seg", "theme"]
+"""
+"""For the shop that marks every page as nobody's to keep."""
+
+
+@pytest.mark.parametrize("how", ["kept as the shop says", "kept by a rule", "not kept"])
+def test_its_edits_are_made_exactly(how: str, shared: Path, bench: Path, tmp_path: Path) -> None:
     edits = json.loads((bench / "edits.json").read_bytes())
     bench_rules.write(edits, tmp_path / "rules")
+    if how == "kept by a rule":
+        with (tmp_path / "rules" / "shop.toml").open("a") as file:
+            file.write(RULE)
+    options = ["--limit-cache-bytes", "0"] if how == "not kept" else []
+    no_store = ["--no-store"] if how == "kept by a rule" else []
     cookies = tmp_path / "cookies.json"
     signed = {segment: f"edge_visitor={visitor_cookie('known', segment)}" for segment in edits if edits[segment]}
     cookies.write_text(json.dumps(signed), "utf-8")
     (port,) = free_ports(offsets=(0, DRIPPING))
-    with serving(f"http://127.0.0.1:{port}", tmp_path / "rules", "--host", "shop.example") as proxy:
-        command = [str(shared / "bench" / "run.sh"), "none", "--sut", proxy.base, "edgeproxy", "--check-only"]
+    with serving(f"http://127.0.0.1:{port}", tmp_path / "rules", "--host", "shop.example", *options) as proxy:
+        command = [
+            str(shared / "bench" / "run.sh"),
+            "none",
+            "--sut",
+            proxy.base,
+            "edgeproxy",
+            "--check-only",
+            *no_store,
+        ]
         done = subprocess.run(
             [*command, "--sut-cookies", str(cookies)],
             env=environment(
@@ -59,6 +83,7 @@ def test_its_edits_are_made_exactly(shared: Path, bench: Path, tmp_path: Path) -
             text=True,
             timeout=240,
         )
+        kept = float(re.findall(r"(?m)^edgeproxy_cache_pages (\S+)$", metrics(proxy))[0]) if not options else 0.0
     said = done.stdout + done.stderr
     print(said)
     assert done.returncode == 0, said
@@ -68,3 +93,9 @@ def test_its_edits_are_made_exactly(shared: Path, bench: Path, tmp_path: Path) -
     mixups = re.search(r"mixups (\d+)/(\d+)", said)
     assert mixups
     assert (int(mixups[1]), int(mixups[2]) > 100) == (0, True)
+    assert kept >= (0 if options else 12)
+
+
+def metrics(proxy: Proxy) -> str:
+    with urllib.request.urlopen(f"{proxy.admin}/metrics", timeout=30) as answer:
+        return bytes(answer.read()).decode()
