@@ -117,7 +117,7 @@ class Sharing:
         if isinstance(outcome, Filling):
             trail.cache = "miss"
             trail.shop_seconds += perf_counter() - began
-            await self._fill(outcome, intent, trail, answer)
+            await self._fill(outcome, lines, intent, trail, answer)
             return True
         trail.cache = outcome.how
         if outcome.how in _FIRST_HAND:
@@ -181,7 +181,7 @@ class Sharing:
         book = intent.book
         return book is not None and is_html(kept.lines) and next_change(book, intent.request.path, trail.at) is not None
 
-    async def _fill(self, filling: Filling, intent: Intent, trail: Trail, answer: Answer) -> None:
+    async def _fill(self, filling: Filling, asked: NewLines, intent: Intent, trail: Trail, answer: Answer) -> None:
         """A file on its way, to this visitor among others."""
         lines = list(filling.lines)
         try:
@@ -191,6 +191,9 @@ class Sharing:
             trail.failed(log, "reading the head for")
             trail.lane, leaving = OUR_FAULT, bare(lines, intent)
         leaving = self._remembered(leaving, filling.status, intent, trail)
+        if filling.status == 200 and not_modified(asked, filling.lines, trail.at):
+            await answer.whole(304, self._signed(without_body(leaving), trail), b"")
+            return
         if filling.length is not None:
             leaving = [*leaving, (b"content-length", b"%d" % filling.length)]
         await answer.start(filling.status, self._signed(leaving, trail))

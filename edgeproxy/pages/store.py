@@ -104,6 +104,7 @@ class Store:
         self._pages.clear()
         self._places.clear()
         self._varying.clear()
+        self.changes += 1
 
     # ------------------------------------------------------------------ inside
 

@@ -733,6 +733,15 @@ async def test_a_file_is_kept_while_it_streams_and_read_by_all() -> None:
     assert len(world.shop.asked) == 1
 
 
+async def test_a_file_that_the_visitor_holds_is_confirmed_while_it_is_fetched_for_all() -> None:
+    world = World(Shop(Told(headers=[CSS, PUBLIC, TAG], chunks=[b"01234", b"56789"])))
+    got = await world.ask("/a.css", headers=[("if-none-match", '"1"')])
+    assert (got.status, got.body) == (304, b"")
+    await settled()
+    assert (await world.ask("/a.css")).body == b"0123456789"
+    assert len(world.shop.asked) == 1
+
+
 async def test_a_file_that_breaks_off_breaks_off_for_all_and_is_not_kept() -> None:
     shop = Shop(Told(headers=[CSS, PUBLIC], chunks=[b"01234", ShopBroken("body", "gone")]))
     world = World(shop)
