@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgeproxy.core.explanation import Written
 from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
+from edgeproxy.core.policy import is_document
 from edgeproxy.core.preview import Active, Exchange
 from edgeproxy.core.recollect import Recollection
 from edgeproxy.core.sharing import SharedRequest
@@ -50,9 +51,8 @@ class Intent:
 
     @property
     def is_document(self) -> bool:
-        """The visitor navigates to it; a request that does not say what it is for counts as one."""
-        destination = self.request.header(b"sec-fetch-dest")
-        return destination is None or destination.strip().lower() in {"document", "iframe"}
+        """The visitor navigates to it, or does not say what it is for (``core.policy``)."""
+        return is_document(self.request)
 
 
 class Tally(NamedTuple):

@@ -32,6 +32,8 @@ BIGGEST_PAGE: Final = (
 )  # bytes of decoded body, unless a setting says otherwise; bigger is the shop's own
 
 _DOCUMENTS: Final = frozenset({"document", "iframe"})
+_THEME: Final = (".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".svg", ".ico")
+_MEDIA: Final = (".woff", ".woff2", ".ttf", ".otf", ".eot", ".mp4", ".webm", ".mp3", ".pdf", ".zip", ".gz", ".wasm")
 
 
 # --------------------------------------------------------------------------- before the shop is asked
@@ -54,7 +56,8 @@ def lane(book: RuleBook, request: PageRequest, decision: Decision, *, preview: b
         # a piece of the shop's page would be joined to a variant that has other bytes (RFC 9110, 14.2)
         return Lane(LaneKind.PASS, "a part of the page was asked for (Range)", personal)
     if not is_document(request):
-        return Lane(LaneKind.PASS, "not fetched as a document (Sec-Fetch-Dest)", personal)
+        told = "Sec-Fetch-Dest" if request.header(b"sec-fetch-dest") is not None else "Accept"
+        return Lane(LaneKind.PASS, f"not fetched as a document ({told})", personal)
     if preview:
         return Lane(LaneKind.PRIVATE, "a preview", personal)
     if not decision.fitting:
@@ -63,9 +66,21 @@ def lane(book: RuleBook, request: PageRequest, decision: Decision, *, preview: b
 
 
 def is_document(request: PageRequest) -> bool:
-    """False only when the browser says that this is for something else than a page (Fetch, Sec-Fetch-Dest)."""
+    """False only when the request says that it is for something else than a page.
+
+    By Sec-Fetch-Dest (Fetch Metadata); where there is none (older Safari, plain http, programs), by an Accept that
+    begins with another kind of thing and has no HTML in it, as for pictures and styles.  ``*/*`` alone and no Accept
+    say nothing: they count as a document, unless the path ends like a file of the theme.
+    """
     destination = request.header(b"sec-fetch-dest")
-    return destination is None or destination.strip().lower() in _DOCUMENTS
+    if destination is not None:
+        return destination.strip().lower() in _DOCUMENTS
+    accept = (request.header(b"accept") or "").strip().lower()
+    if "html" in accept:
+        return True
+    if accept and not accept.startswith(("*/*", "text/*")):
+        return False
+    return not request.path.lower().endswith(_THEME + _MEDIA)
 
 
 def is_navigation(request: PageRequest) -> bool:

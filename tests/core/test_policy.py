@@ -11,7 +11,7 @@ import pytest
 
 from edgeproxy.core.decide import decide
 from edgeproxy.core.model import NOBODY, Lane, LaneKind, PageRequest, RuleBook, Visitor
-from edgeproxy.core.policy import in_force, lane, next_change, response_lane
+from edgeproxy.core.policy import in_force, is_document, lane, next_change, response_lane
 from edgeproxy.core.schedule import from_text, zone
 from tests.core.books import DISBELIEVED, NOW, ask, book, plain, shop_of, who
 
@@ -70,6 +70,29 @@ def without_style() -> RuleBook:
 )
 def test_intended(request_: PageRequest, visitor: Visitor, expected: Lane) -> None:
     assert taken(request_, visitor) == expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "path", "document"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "/", True),
+        ("text/html,*/*;q=0.8", "/a.css", True),  # who asks for a page gets one, whatever it is called
+        ("*/*", "/", True),  # curl
+        (None, "/c/boots", True),
+        ("*/*", "/theme/main.CSS", False),
+        (None, "/theme/main.js", False),
+        ("text/css,*/*;q=0.1", "/style", False),  # Safari without Fetch Metadata
+        ("image/webp,image/avif,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5", "/picture", False),
+        ("application/json, text/plain, */*", "/api", False),
+        ("text/*", "/", True),
+    ],
+)
+def test_without_fetch_metadata_accept_tells_a_page_from_what_belongs_to_it(
+    accept: str | None, path: str, document: bool
+) -> None:
+    request = ask(path, *([(b"accept", accept.encode())] if accept is not None else []))
+    assert is_document(request) is document
+    assert is_document(ask(path, (b"sec-fetch-dest", b"document"), (b"accept", b"image/png")))
 
 
 def test_a_page_without_slots_is_nobodys_business() -> None:
