@@ -149,7 +149,8 @@ def build_app(
     plans = _plans(settings, journal)
     cache = _cache(settings, journal, transport, clock, ticks) if settings.limits.cache_bytes else None
     remembering = Remembering(settings, journal.counters, chance=chance)
-    why = WhyPage(books, remembering, settings.cookie)
+    choices = journal.counters.counter("edgeproxy_choices_total", "What visitors chose on their own page", "choice")
+    why = WhyPage(books, remembering, settings.cookie, choices.add)
     proxy = EdgeProxy(
         settings,
         shelf=Shelf(

@@ -393,6 +393,15 @@ async def test_a_token_is_good_for_a_while_and_for_its_host() -> None:
     assert "Please choose again." in text(await world.ask(f"{WHY_PATH}?done=again"))
 
 
+async def test_what_is_chosen_is_counted() -> None:
+    eva = Browser(World(rules=RULES))
+    for choice in ("off", "full", "off", "again"):
+        await click(eva, choice)
+    metrics = eva.world.parts.journal.metrics().decode()
+    found = re.findall(r'^edgeproxy_choices_total\{choice="(\w+)"\} ([\d.]+)$', metrics, re.MULTILINE)
+    assert dict(found) == {"off": "2.0", "full": "1.0", "refused": "1.0"}
+
+
 @pytest.mark.parametrize("choice", ["", "simpler", "OFF", "again"])
 async def test_only_what_is_on_the_page_can_be_chosen(choice: str) -> None:
     eva = Browser(World(rules=RULES))

@@ -12,6 +12,7 @@ they asked for it by that click.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -70,6 +71,7 @@ class WhyPage:
     books: Books
     remembering: Remembering
     cookie: CookieSettings
+    count: Callable[[str], object]  # told of each choice: "simple", "full", "off", "forget", "refused"
 
     def show(self, asked: Asked) -> Told:
         """GET: the page."""
@@ -110,7 +112,9 @@ class WhyPage:
             and _from_here(request)
             and _is_ours(said.get("token", ""), asked.keys, request.host, request.at)
         ):
+            self.count("refused")
             return Told(303, self._to(request, "again", page))
+        self.count(choice)
         book = self.books.book
         known = self._known(asked, book)
         memory = chosen(choice, known)
