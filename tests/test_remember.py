@@ -292,6 +292,13 @@ async def test_only_what_is_looked_at_is_counted(method: str) -> None:
     assert not written(await Browser(world).go("/about", method=method))
 
 
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+async def test_a_question_about_an_event_is_none(method: str) -> None:
+    world = World(rules=LIFE)
+    world.shop.answer = told("order")
+    assert not written(await Browser(world).go("/checkout/thanks", method=method))
+
+
 async def test_pages_that_nobody_edits_set_nothing() -> None:
     world = World(rules=LIFE)
     got = await Browser(world).go("/account/orders")

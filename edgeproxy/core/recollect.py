@@ -121,8 +121,12 @@ _BEFOREHAND: Final = (b"prefetch", b"prerender", b"preview")
 
 
 def counts(known: Recollection, request: PageRequest) -> bool:
-    """An answer to this request may be remembered: it goes to a page or a frame that somebody looks at."""
-    return not known.beforehand and is_document(request)
+    """An answer to this request may be remembered: it is for somebody who goes to a page, or sends a form."""
+    return not known.beforehand and request.method not in _ASKED_ABOUT and is_document(request)
+
+
+_ASKED_ABOUT: Final = frozenset({"HEAD", "OPTIONS", "TRACE"})
+"""Methods by which nobody sees a page, and nothing happens (RFC 9110, 9.3)."""
 
 
 def is_page(book: RuleBook, request: PageRequest, status: int, *, html: bool) -> bool:

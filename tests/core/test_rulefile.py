@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeproxy.core.model import Choice, Fragment, Piece, RuleBook, Severity, Source, Visitor
+from edgeproxy.core.model import Choice, Consent, ConsentForm, Fragment, Piece, RuleBook, Severity, Source, Visitor
 from edgeproxy.core.rulefile import Parsed, parse, version
 from edgeproxy.html.checks import HtmlMarkup
 from tests.core.rule_cases import HERE, Case, base, read_cases
@@ -76,6 +76,33 @@ FULL: dict[str, bytes | str] = {
         never = ["/checkout/**"]
         enabled = false
         language = "sv"
+        consent = { tool = "cookiebot", categories = ["preferences", "statistics"], cookie = "CookieConsent" }
+    """,
+    "lifecycle.toml": """
+        categories = ["phones", "cases"]
+        [events]
+        order = "/checkout/thank-you"
+        basket = ["/basket/added", "/sv/korg/**"]
+        [[stage]]
+        name = "new"
+        says = "Everybody"
+        [[stage]]
+        name = "loyal"
+        visits = { at_least = 2, at_most = 900 }
+        page_views = { at_least = 5 }
+        orders = { at_least = 1 }
+        first_visit = { before = "7 days" }
+        last_visit = { within = "30 days" }
+        last_order = { within = "365 days", before = "2 hours" }
+        bought = ["phones"]
+        signed_in = true
+        prefers = ["full", "simple"]
+        csat = { at_least = 3 }
+        nps = { at_most = 10 }
+        not = { came_back_after = "60 days" }
+        [[stage]]
+        name = "loyal"
+        orders = { at_least = 9 }
     """,
     "slots.toml": """
         [home-hero]
@@ -141,6 +168,18 @@ FULL: dict[str, bytes | str] = {
         id = "a1"
         [nobody]
         cookie = false
+        [hanna]
+        visits = 4
+        page_views = 3
+        first_visit = "60 days"
+        last_visit = "4 days"
+        orders = 2
+        last_order = "10 days"
+        bought = ["phones"]
+        signed_in = true
+        prefers = "simple"
+        csat = 4
+        nps = 9
     """,
     "tests/home.toml": """
         [[test]]
@@ -193,6 +232,33 @@ def test_slots(full: RuleBook) -> None:
     assert hero.on.texts == ("/", "/c/**")
     assert str(hero.where) == "rules/slots.toml:2:10"
     assert (menu.on, menu.expect.value, menu.enabled, menu.roundtrip) == (None, "one", True, False)
+
+
+def test_the_lifecycle(full: RuleBook) -> None:
+    life = full.lifecycle
+    assert life is not None
+    assert [(stage.name, stage.says, stage.test is None) for stage in life.stages] == [
+        ("new", "Everybody", True),
+        ("loyal", "", False),
+        ("loyal", "", False),
+    ]
+    assert (life.categories, {name: pages.texts for name, pages in life.events.items()}) == (
+        ("phones", "cases"),
+        {"order": ("/checkout/thank-you",), "basket": ("/basket/added", "/sv/korg/**")},
+    )
+    assert full.recall is not None
+    assert full.recall.page_views == 5
+    assert len(full.recall.conditions) == 13
+    assert full.recall.where.file == "rules/lifecycle.toml"
+
+
+def test_a_book_that_looks_at_no_memory_remembers_nothing() -> None:
+    assert book_of({}).recall is None
+
+
+def test_consent(full: RuleBook) -> None:
+    wanted = ("preferences", "statistics")
+    assert full.shop.consent == Consent(True, "CookieConsent", ConsentForm.COOKIEBOT, wanted)
 
 
 def test_audiences(full: RuleBook) -> None:
