@@ -34,6 +34,9 @@ stage = "loyal"
 stage = "loyal"
 segment = "outdoor"
 not = { segment = "staff" }
+[back-again]
+stage = "loyal"
+visits = { at_least = 3 }
 [nobody]
 stage = "loyal"
 not = { stage = ["new", "loyal"] }
@@ -124,6 +127,22 @@ def test_two_narrower_ones_together_shadow_a_wider_one() -> None:
 )
 def test_who_is_not_always_there_shadows_nobody_for_ever(first: str) -> None:
     rules = book(first=f'for = "regulars"\n{first}\n{TAKES}', second='for = "regulars"\n' + TAKES)
+    assert entries(seen(rules), "regulars")["second"][0] == "some"
+
+
+def test_what_only_memory_can_tell_is_claimed_of_nobody() -> None:
+    rules = book(first='for = "back-again"\n' + TAKES, second='for = "regulars"\n' + TAKES)
+    found = seen(rules)
+    assert entries(found, "regulars")["first"] == ("some", "for those who are also back-again")
+    assert entries(found, "regulars")["second"] == ("some", "behind first")
+    assert entries(found, "back-again")["second"] == ("some", "behind first")
+    either = book(first='for = ["back-again", "hikers"]\n' + TAKES, second='for = "regulars"\n' + TAKES)
+    assert entries(seen(either), "regulars")["second"] == ("some", "behind first")
+
+
+@pytest.mark.parametrize("more", ['purpose = "sell"', 'cap = "2 a week"'])
+def test_what_a_visitor_may_decline_or_see_often_enough_shadows_nobody_for_ever(more: str) -> None:
+    rules = book(first=f'for = "regulars"\n{more}\n{TAKES}', second='for = "regulars"\n' + TAKES)
     assert entries(seen(rules), "regulars")["second"][0] == "some"
 
 

@@ -286,7 +286,11 @@ def a_page(at: float) -> Served:
     )
 
 
-def test_what_workers_remember_is_put_together_and_outlives_them(tmp_path: Path) -> None:
+def test_what_workers_remember_is_put_together_and_outlives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "AGAIN", -1.0)
+
     async def test() -> None:
         async with fleet(tmp_path, 2) as made:
             for number, each in enumerate(made.started):
@@ -301,7 +305,11 @@ def test_what_workers_remember_is_put_together_and_outlives_them(tmp_path: Path)
     run(test())
 
 
-def test_a_worker_that_does_not_answer_keeps_nobody_from_looking(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_answer_keeps_nobody_from_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "AGAIN", -1.0)
+
     async def test() -> None:
         async with fleet(tmp_path, 2) as made:
             for each in made.started:
@@ -310,6 +318,17 @@ def test_a_worker_that_does_not_answer_keeps_nobody_from_looking(tmp_path: Path)
             made.started[0].process.end(-9)
             await made.until(lambda: len(made.started) == 3)
             assert (await made.supervisor.past()).total(APPLIED, 1000.0, HOUR) == {"calm": 2}
+
+    run(test())
+
+
+def test_workers_are_not_asked_anew_for_everybody_who_looks(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 1) as made:
+            before = await made.supervisor.past()
+            made.started[0].past.add(a_page(1000.0))
+            assert await made.supervisor.past() is before
+            assert sum(isinstance(each, control.Look) for each in made.started[0].asked) == 1
 
     run(test())
 
