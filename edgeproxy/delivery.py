@@ -23,6 +23,7 @@ from edgeproxy import respond
 from edgeproxy.answer import BODILESS, Answer, Page
 from edgeproxy.core import courtesy
 from edgeproxy.core.model import Lane, LaneKind, RawHeaders
+from edgeproxy.core.policy import TOO_BIG
 from edgeproxy.core.signing import Keys
 from edgeproxy.counters import Counters
 from edgeproxy.early import Early, EarlyFlush
@@ -228,7 +229,7 @@ async def _collected(
             if early is not None:
                 early.came(chunk)
             if size > limit:
-                trail.why_incomplete = f"bigger than {limit:,} bytes"
+                trail.why_incomplete = f"{TOO_BIG} {limit:,} bytes"
                 return b"".join(chunks), False
     except ShopError as error:
         if not chunks:

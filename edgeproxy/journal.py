@@ -18,6 +18,7 @@ from typing import Final, Protocol, TextIO
 from edgeproxy import __version__
 from edgeproxy.accesslog import LogWriter, Repeated, Served, as_json, as_text
 from edgeproxy.core.model import RuleBook
+from edgeproxy.core.policy import TOO_BIG
 from edgeproxy.counters import Counters
 from edgeproxy.history import History
 from edgeproxy.settings import Settings
@@ -69,6 +70,7 @@ class Journal:
         self.distrusted_slots = count("edgeproxy_slots_distrusted_total", "Slots that failed verification", "slot")
         self.visitors = count("edgeproxy_visitors_total", "Requests by where the visitor's labels came from", "source")
         self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit", "status", "limit")
+        self.limits = count("edgeproxy_limits_total", "Times that a limit was hit, by its name", "limit")
         self.faults = count("edgeproxy_faults_total", "Failures of our own")
         self.cuts = count("edgeproxy_cuts_total", "Answers broken off after their head")
         self.cache = count("edgeproxy_cache_requests_total", "Requests by what the page cache came to", "how")
@@ -108,6 +110,8 @@ class Journal:
         """The guard has turned a request away; without a request id it closed the connection without an answer."""
         try:
             self.refusals.add(str(refused.status), refused.limit or "malformed")
+            if refused.limit:
+                self.limits.add(refused.limit)
             if request_id:
                 self.log.put(
                     Served(
@@ -124,6 +128,10 @@ class Journal:
                 )
         except Exception:
             _log.exception("keeping the journal")
+
+    def limit_hit(self, limit: str) -> None:
+        """A limit has ended something without anybody being refused."""
+        self.limits.add(limit)
 
     def fault(self, problem: BaseException) -> None:
         """Something of ours failed where nobody else tells of it: traceback and counter."""
@@ -178,6 +186,8 @@ class Journal:
 
     def _count_what(self, served: Served, times: int) -> None:
         lane = served.lane
+        if served.why.startswith(TOO_BIG):
+            self.limits.add("page_bytes")
         self.requests.add(lane, _CLASSES.get(served.status // 100, "none"), by=times)
         if lane == "refused":
             self.refusals.add(str(served.status), served.why or served.problem or "refused", by=times)

@@ -582,3 +582,4 @@ async def test_how_big_a_page_may_be_is_a_setting(limit: int, edited: bool, told
     world = World(Shop(Told(headers=headers, chunks=[big])), settings={"limits": Limits(page_bytes=limit)})
     got = await world.ask("/", stage="new")
     assert got.body == (big.replace(b'<nav id="menu"><a href="/a">A</a></nav>', b"") if edited else big)
+    assert counted(world, "edgeproxy_limits_total") == ({} if edited else {'limit="page_bytes"': 1})

@@ -18,6 +18,7 @@ from edgeproxy.core.onpath import InForce, in_force, on_path
 
 __all__ = [
     "BIGGEST_PAGE",
+    "TOO_BIG",
     "InForce",
     "in_force",
     "is_document",
@@ -30,6 +31,9 @@ __all__ = [
 BIGGEST_PAGE: Final = (
     2 * 1024 * 1024
 )  # bytes of decoded body, unless a setting says otherwise; bigger is the shop's own
+
+TOO_BIG: Final = "bigger than"
+"""What the reason of a page that passes for its size begins with."""
 
 _DOCUMENTS: Final = frozenset({"document", "iframe"})
 _THEME: Final = (".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".svg", ".ico")
@@ -140,7 +144,7 @@ def response_lane(
         if coding != "identity" and coding not in decodable:
             return Lane(LaneKind.PASS, f"content-encoding is {coding[:40]}, which is not undone", intended.personal)
     if content_length is not None and content_length > biggest:
-        return Lane(LaneKind.PASS, f"bigger than {biggest:,} bytes", intended.personal)
+        return Lane(LaneKind.PASS, f"{TOO_BIG} {biggest:,} bytes", intended.personal)
     return intended
 
 

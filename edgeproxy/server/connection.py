@@ -151,9 +151,11 @@ class Connection(HttpToolsProtocol):
             self._since = now
         elif self._phase == LINGER:
             if now - since >= limits.linger_seconds and not reading:
+                self.guard.on_limit("linger_seconds")
                 self.transport.abort()
         elif self._idle:
             if now - since >= (limits.idle_trusted_seconds if self.trusted else limits.idle_seconds):
+                self.guard.on_limit("idle_trusted_seconds" if self.trusted else "idle_seconds")
                 self.transport.close()
         elif now - since >= limits.header_seconds:
             refused = Refused(408, "a head that did not come", "header_seconds")

@@ -49,9 +49,13 @@ class Guard:
         errors: Callable[[], ErrorPages] = ErrorPages,
         on_refusal: Callable[[Refused, str, str], None] | None = None,
         on_fault: Callable[[BaseException], None] | None = None,
+        on_limit: Callable[[str], object] = lambda limit: None,
         lane: FastLane | None = None,
     ) -> None:
-        """``on_refusal`` gets the refusal, the other end's address, the request id; ``on_fault`` an app's exception."""
+        """``on_refusal`` gets the refusal, the other end's address, the request id; ``on_fault`` an app's exception.
+
+        ``on_limit`` is told the name of a limit that ends a connection without anybody being refused.
+        """
         self.limits = limits
         self.lane = lane  # what may be answered without the app
         self.errors = errors  # the pages of the moment
@@ -60,6 +64,7 @@ class Guard:
         self.trusts = trusts
         self._on_refusal = on_refusal
         self._on_fault = on_fault
+        self.on_limit = on_limit
         self._open: set[Connection] = set()
         self._by_address: dict[str, int] = {}
 
@@ -116,8 +121,9 @@ class Guard:
         return sum(not connection.close_if_idle() for connection in tuple(self._open))
 
     def abort(self) -> None:
-        """Break off whatever is still open."""
+        """Break off whatever is still open: a stop waits no longer."""
         for connection in tuple(self._open):
+            self.on_limit("drain_seconds")
             connection.transport.abort()
 
     def refusal(self, refused: Refused, address: str) -> bytes:

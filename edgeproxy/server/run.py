@@ -320,7 +320,7 @@ async def serve(
     limits = settings.limits
     hooks: dict[str, Any] = {}
     if journal is not None:
-        hooks = {"on_refusal": journal.refused, "on_fault": journal.fault}
+        hooks = {"on_refusal": journal.refused, "on_fault": journal.fault, "on_limit": journal.limit_hit}
     public = Listener.of(
         app,
         Guard(

@@ -182,6 +182,7 @@ class Worker:
             errors=lambda: ErrorPages.of(books.book),
             on_refusal=journal.refused,
             on_fault=journal.fault,
+            on_limit=journal.limit_hit,
             lane=parts.proxy.lane,
         )
         listener = Listener.of(
