@@ -57,6 +57,7 @@ OFF_LOOP: Final = 64 * 1024
 MOST_NOT_SHARED: Final = 16_384
 """Remembered by hash alone: a key may be long, and two that collide only ask for themselves."""
 
+MOST_SCOUTS: Final = 4096
 TURNS: Final = 3
 """Times that a request looks again, when the flight that it waited for was about another Vary."""
 
@@ -142,6 +143,7 @@ class PageCache:
         self._flying: set[asyncio.Task[Any]] = set()
         self._not_shared: LRUCache[int, tuple[float, str]] = LRUCache(MOST_NOT_SHARED)
         self._prospects = Prospects()
+        self._scouts: LRUCache[int, float] = LRUCache(MOST_SCOUTS)  # until when an own question may be on its way
 
     # ------------------------------------------------------------------ looking
 
@@ -187,8 +189,13 @@ class PageCache:
 
     def saw(self, shared: SharedRequest, status: int, lines: list[tuple[bytes, bytes]]) -> None:
         """An answer to a visitor's own question passed by: does its head look as if it could be shared?"""
-        if shared.key.rule is None and not isinstance(storing.terms(status, lines, None, self._clock()), str):
-            self._prospects.shared(shared.key.host, shared.key.path)
+        if shared.key.rule is not None or status in _TELL_NOTHING or status >= 500:
+            return
+        host, path = shared.key.host, shared.key.path
+        if isinstance(storing.terms(status, lines, None, self._clock()), str):
+            self._prospects.passed(host, path)
+        else:
+            self._prospects.shared(host, path)
 
     async def _turn(self, shared: SharedRequest, full: FullKey, fill: bool) -> Outcome:
         page = self.store.get(full)
@@ -223,9 +230,22 @@ class PageCache:
             if self._ticks() < until:
                 return why
             del self._not_shared[hash(full)]
-        if page is None and shared.key.rule is None and not self._prospects.promising(shared.key.host, shared.key.path):
-            return "no answer around there was shareable so far"
-        return None
+        if page is not None or shared.key.rule is not None or full in self._flights:
+            return None
+        host, path = shared.key.host, shared.key.path
+        if self._prospects.promising(host, path) or self._comes_second(full, host, path):
+            return None
+        return "no answer around there was shareable so far"
+
+    def _comes_second(self, full: FullKey, host: bytes, path: bytes) -> bool:
+        """Nobody knows yet, and somebody's own question about the same is on its way: better one for all the others."""
+        if not self._prospects.unknown(host, path):
+            return False
+        now = self._ticks()
+        if now < self._scouts.get(hash(full), 0.0):
+            return True
+        self._scouts[hash(full)] = now + self._keeping.deadline
+        return False
 
     def full(self, shared: SharedRequest) -> FullKey:
         """What a page for this request is kept by: its key, and what Vary has added to it there."""
@@ -436,6 +456,7 @@ class PageCache:
             self._turn_away(full)
         self.store.clear()
         self._not_shared.clear()
+        self._scouts.clear()
         self._prospects = Prospects()
 
     async def close(self) -> None:
@@ -490,3 +511,4 @@ class PageCache:
 
 
 _BUSY: Final = frozenset({408, 425, 429})
+_TELL_NOTHING: Final = _BUSY | {206, 304}  # of what a whole answer there would say

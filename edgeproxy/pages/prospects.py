@@ -5,7 +5,8 @@ Here: a score per neighbourhood of addresses.  Not here: rules of the operator, 
 To fill a shared entry the shop is asked *without* the visitor's cookies, and once more as the visitor sent it when the
 answer turns out not to be shareable.  That second question must be the exception: it doubles the work of a shop that
 shares nothing, and it would use up what works only once (a link from an e-mail).  So nobody is asked for on a hunch:
-only where answers to visitors' own requests already looked shareable, and where files lie.
+only where answers to visitors' own requests already looked shareable, and where files lie.  Where nothing was seen at
+all, the first goes for themselves; who comes for the same while that question is on its way asks for everybody.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ class Prospects:
         place = neighbourhood(host, path)
         score = self._scores.get(place)
         return score > 0 if score is not None else place[2] in _FILES
+
+    def unknown(self, host: bytes, path: bytes) -> bool:
+        """Has no answer from there been seen at all?"""
+        return neighbourhood(host, path) not in self._scores
+
+    def passed(self, host: bytes, path: bytes) -> None:
+        """An answer to a visitor's own question was for this visitor alone."""
+        self._scores.setdefault(neighbourhood(host, path), 0)
 
     def shared(self, host: bytes, path: bytes) -> None:
         """An answer there could be shared, as its head says."""

@@ -403,6 +403,35 @@ async def test_a_thousand_who_come_at_once_are_one_question() -> None:
     assert len(world.shop.asked) == 1
 
 
+async def test_a_thousand_at_once_where_nothing_is_known_are_two_questions() -> None:
+    """The first goes for themselves, since nobody knows whether one may ask for all; the second asks for all others."""
+    gate = asyncio.Event()
+    world = World(held(Shop(told(PUBLIC)), gate))
+    asking = [asyncio.create_task(world.ask("/", stage="new" if n % 2 else "loyal")) for n in range(1000)]
+    await settled()
+    gate.set()
+    pages = [got.body for got in await asyncio.gather(*asking)]
+    assert pages == [CALM if n % 2 else THANKS for n in range(1000)]
+    assert len(world.shop.asked) == 2
+
+
+async def test_where_nothing_is_known_and_nothing_shareable_nobody_waits_a_second_time() -> None:
+    gate = asyncio.Event()
+    world = World(held(Shop(told()), gate))
+    asking = [asyncio.create_task(world.ask("/c/a")) for _ in range(10)]
+    await settled()
+    assert len(world.shop.asked) == 2
+    gate.set()
+    await asyncio.gather(*asking)
+    assert len(world.shop.asked) == 11
+    gate.clear()
+    asking = [asyncio.create_task(world.ask("/c/b")) for _ in range(10)]
+    await settled()
+    assert len(world.shop.asked) == 21
+    gate.set()
+    await asyncio.gather(*asking)
+
+
 async def test_who_leaves_ends_nothing_for_the_others() -> None:
     gate = asyncio.Event()
     world = World(held(Shop(FORBIDDEN), gate), EVERYTHING)
