@@ -2,12 +2,13 @@
 
 The map of the code, in the order in which a request meets it::
 
-    server/      the wire: limits and deadlines of a connection, sockets, signals
+    server/      the wire: limits and deadlines of a connection, sockets, signals; fastlane: what leaves without the app
     proxy.py     EdgeProxy: the path of one request, top to bottom
     intend.py    who asks, what fits, what is meant to happen;  delivery.py: what becomes of the shop's answer
     core/        PURE decisions: visitor, preview, audiences, decide, explain, rule files
     html/        PURE bytes: locate, plan, place, render, verify
     sharing.py   what many may get, before a visitor's own question;  pages/: the page cache that keeps it
+    reuse.py     a stored page as a visitor gets it; assembly.py, plans.py, variants.py, stitch.py: what was made of it
     origin.py    the shop behind us
     rulebook.py  rules/ on disk → RuleBook; watched; a good book replaces the old one whole
     journal.py   one served request = one record → access log, counters

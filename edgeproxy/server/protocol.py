@@ -29,7 +29,6 @@ Early answers: an answer may end before its request does; what is still to come 
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -38,16 +37,15 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
-from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, WAIT, Connection
+from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, WAIT
 from edgeproxy.server.exchange import Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import END, LONGEST_HEAD, Framing, Refused, RequestLine, framing, look_early, request_line
+from edgeproxy.server.quick import QuickConnection
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
-    from edgeproxy.server.fastlane import FastLane, Hit
 
 __all__ = ["GuardProtocol", "factory"]
 
@@ -59,7 +57,6 @@ _OVERHEAD: Final = 16 * 1024  # bytes of chunk extensions and trailers between t
 _HOLD_BYTES: Final = 64 * 1024  # of a body that are waited for before the app begins, for ``HOLD_SECONDS``
 _REST: Final = 256 * 1024  # of a body nobody wants any more: read, so that the connection can go on
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
-_NO_HEADS: Final[dict[bytes, Hit]] = {}
 _HINT: Final[dict[str, Any]] = {}
 _UPGRADE: Final[dict[str, Any]] = {}
 
@@ -72,12 +69,11 @@ class _Surplus(Exception):
     """Ends parsing where a second request begins behind a chunked body."""
 
 
-class GuardProtocol(Connection):
+class GuardProtocol(QuickConnection):
     """uvicorn's protocol, guarded.  Made by ``factory``; methods without a docstring are asyncio's or the parser's."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._blanks = 0
         # of the request being read
         self._muted = False  # what the parser says now is known already
         self._sink: Callable[[tuple[bytes, bytes]], None] = _drop  # where header lines go
@@ -86,16 +82,6 @@ class GuardProtocol(Connection):
         self._upgrade = False  # it asks to leave HTTP
         self._left: int | None = None  # bytes that Content-Length still announces
         self._overhead = 0
-        self._lane: FastLane | None = None
-        self._heads: dict[bytes, Hit] = _NO_HEADS
-        self._named = ""  # the other end's address as it is logged
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._lane = self.guard.lane
-        if self._lane is not None:
-            self._named = self._lane.named(self.address)
-            self._heads = self._lane.heads(self.scheme or "http", self.address, self.trusted)
 
     def data_received(self, data: bytes) -> None:
         phase = self._phase
@@ -219,44 +205,6 @@ class GuardProtocol(Connection):
             and not body.chunked
             and not body.expects
         )
-
-    def _is_known(self, lane: FastLane, line: RequestLine, head: bytes) -> bool:
-        """Look for what is ready for a head that has not come before, and answer it."""
-        try:
-            hit = lane.find(line.method, line.target, self.headers, self.address, self.scheme or "http")
-        except Exception as problem:
-            lane.fault(problem)
-            return False
-        if hit is None or not self._is_answered(hit):
-            return False
-        lane.remember(self._heads, head, hit)
-        return True
-
-    def _is_answered(self, hit: Hit) -> bool:
-        """Answer out of the fast lane; False where the app has to."""
-        began = perf_counter()
-        lane, transport = self._lane, self.transport
-        if lane is None or self.flow.write_paused or self.guard.draining or transport.is_closing():
-            return False
-        try:
-            found = lane.answer(hit, self.server_state.default_headers, began)
-        except Exception as problem:  # ours: the app answers as if there were no lane
-            lane.fault(problem)
-            return False
-        if found is None:
-            return False
-        head, body = found
-        self.written += len(head) + len(body)
-        if body:
-            transport.writelines(found)
-        else:
-            transport.write(head)
-        self.server_state.total_requests += 1
-        self._blanks = 0
-        self._idle = True
-        self._since = None
-        lane.left(hit, self._named, perf_counter() - began)
-        return True
 
     def _parse(self, line: RequestLine, head: bytes) -> Framing:
         """Give the header lines to the parser; afterwards it stands in the body, if there is one.  Raises Refused."""
