@@ -84,6 +84,8 @@ class Remembering:
         if book.recall is None:
             return lines
         heard, problems = events.read(told, book) if told else ((), ())
+        if status >= 400 and heard:  # what failed has not happened
+            heard, problems = (), (*problems, f"an event with status {status}")
         seen = recollect.counts(known, request)
         if told:
             self._hear(heard, problems, request, seen=seen)

@@ -370,10 +370,12 @@ async def test_signing_in_and_out_and_scores() -> None:
     assert eva.memory.signed_in is False
 
 
-async def test_a_404_is_no_order() -> None:
+@pytest.mark.parametrize("status", [404, 422, 500])
+async def test_what_failed_is_no_order(status: int) -> None:
     world = World(rules=LIFE)
-    world.shop.answer = told(status=404)
-    assert not written(await Browser(world).go("/checkout/thanks"))
+    world.shop.answer = told("order", status=status)
+    got = await Browser(world).go("/checkout/thanks")
+    assert (got.status, got.get("edge-event"), got.get("set-cookie")) == (status, [], [])
 
 
 HOSTILE = [
