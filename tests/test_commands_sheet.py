@@ -52,7 +52,7 @@ def test_without_chromium_the_pages_stand_in_frames_and_a_word_says_so(tmp_path:
     code, _, err = run(tmp_path, "--demo", "--pages", "/", "--personas", "anna", environ=nowhere)
     assert code == 0
     assert "no Chromium is here" in err
-    (tmp_path / "not-chromium").write_text("#!/bin/sh\nexit 3\n")
+    (tmp_path / "not-chromium").write_text("#!/bin/sh\necho no sandbox is to be had >&2\nexit 3\n")
     (tmp_path / "not-chromium").chmod(0o755)
     code, _, err = run(
         tmp_path,
@@ -64,7 +64,7 @@ def test_without_chromium_the_pages_stand_in_frames_and_a_word_says_so(tmp_path:
         environ={"CHROMIUM": str(tmp_path / "not-chromium")},
     )
     assert code == 0
-    assert "could not be photographed: no picture: the browser has ended" in err
+    assert "could not be photographed: no picture: the browser has ended: no sandbox is to be had" in err
     assert "<iframe" in (tmp_path / "sheet.html").read_text("utf-8")
 
 

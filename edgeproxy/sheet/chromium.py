@@ -17,6 +17,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 __all__ = ["Chromium", "ChromiumError", "find_chromium"]
@@ -62,7 +63,8 @@ def find_chromium(environ: Mapping[str, str]) -> str | None:
 class Chromium:
     """A running browser; made by ``running``."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.WriteTransport) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.WriteTransport, log: Path) -> None:
+        self._log = log  # what it writes to standard error
         self._reader = reader
         self._writer = writer
         self._number = 0
@@ -75,10 +77,11 @@ class Chromium:
     async def running(cls, program: str) -> AsyncIterator[Chromium]:
         """The browser while it is open, with a profile of its own that goes with it; raises ChromiumError."""
         with tempfile.TemporaryDirectory(prefix="edgeproxy-chromium-", ignore_cleanup_errors=True) as profile:
+            log = Path(profile) / "edgeproxy-stderr"
             theirs_in, ours_out = os.pipe()
             ours_in, theirs_out = os.pipe()
             try:
-                pid = _spawn(program, profile, theirs_in, theirs_out)
+                pid = _spawn(program, profile, log, theirs_in, theirs_out)
             except OSError as error:
                 os.close(ours_out)
                 os.close(ours_in)
@@ -90,7 +93,7 @@ class Chromium:
             reader = asyncio.StreamReader(limit=LARGEST)
             await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours_in, "rb", 0))
             writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(ours_out, "wb", 0))
-            browser = cls(reader, writer)
+            browser = cls(reader, writer, log)
             try:
                 yield browser
             finally:
@@ -103,7 +106,7 @@ class Chromium:
     ) -> Mapping[str, Any]:
         """One command and its result; raises ChromiumError."""
         if self._reading.done():
-            raise ChromiumError("the browser has ended")
+            raise self._ended()
         self._number += 1
         number = self._number
         message: dict[str, Any] = {"id": number, "method": method, "params": dict(params or {})}
@@ -119,6 +122,14 @@ class Chromium:
             raise ChromiumError(f"{method}: the browser said nothing for {seconds:g} s") from None
         finally:
             self._waiting.pop(number, None)
+
+    def _ended(self) -> ChromiumError:
+        """With its last words, which often say why (no sandbox to be had, a library that is missing)."""
+        try:
+            lines = [line.strip() for line in self._log.read_text("utf-8", "replace").splitlines() if line.strip()]
+        except OSError:
+            lines = []
+        return ChromiumError("the browser has ended" + (f": {lines[-1][-300:]}" if lines else ""))
 
     async def _read(self) -> None:
         try:
@@ -140,20 +151,21 @@ class Chromium:
         finally:
             for waiting in self._waiting.values():
                 if not waiting.done():
-                    waiting.set_exception(ChromiumError("the browser has ended"))
+                    waiting.set_exception(self._ended())
 
 
-def _spawn(program: str, profile: str, reads: int, writes: int) -> int:
-    """Start it in a process group of its own; its descriptors 3 and 4 are the pipes' ends, 0 to 2 nothing."""
+def _spawn(program: str, profile: str, log: Path, reads: int, writes: int) -> int:
+    """Start it in a process group of its own; its descriptors 3 and 4 are the pipes' ends, 2 is the log."""
     high = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 10) for each in (reads, writes)]  # out of the way of 3 and 4
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     flags = [*FLAGS, f"--user-data-dir={profile}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    actions = [(os.POSIX_SPAWN_DUP2, nothing, place) for place in (0, 1, 2)]
+    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    actions = [(os.POSIX_SPAWN_DUP2, each, place) for each, place in ((nothing, 0), (nothing, 1), (said, 2))]
     actions += [(os.POSIX_SPAWN_DUP2, each, place) for each, place in zip(high, (3, 4), strict=True)]
     try:
         return os.posix_spawn(program, [program, *flags, "about:blank"], os.environ, file_actions=actions, setpgroup=0)
     finally:
-        for each in (*high, nothing):
+        for each in (*high, nothing, said):
             os.close(each)
 
 

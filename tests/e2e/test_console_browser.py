@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from edgeproxy.console.site import NAV
+from edgeproxy.sheet.chromium import find_chromium
 from tests.conftest import missing
 from tests.e2e.accessible import complaints
 from tests.e2e.running import Running, edgeproxy, environment
@@ -137,8 +137,7 @@ def test_a_served_sheet_shows_the_shop_in_its_frames(browser: Browser, demo: Dem
 
 
 def test_a_sheet_with_pictures_is_one_file_that_needs_nobody(browser: Browser, tmp_path: Path) -> None:
-    if not (os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")):
-        missing("no Chromium: install the system's package, or name one with CHROMIUM")
+    photographs()
     file = tmp_path / "sheet.html"
     argv = ["sheet", "--demo", "--pages", "/", "--personas", "bo", "--width", "800", "--out", str(file)]
     done = edgeproxy(*argv, cwd=tmp_path)
@@ -157,6 +156,12 @@ def test_a_sheet_with_pictures_is_one_file_that_needs_nobody(browser: Browser, t
         assert one.said == []
 
 
+def photographs() -> None:
+    """Only where the command itself finds a browser."""
+    if find_chromium({"PATH": os.environ["PATH"]}) is None:
+        missing("no Chromium in PATH: install the system's package")
+
+
 HOSTILE = b"""<!doctype html><html><head><base href="/deep/"><meta http-equiv="refresh" content="0; url=/elsewhere">
 <title>Hostile</title></head><body><h1 id="hero">Hero</h1><iframe src="/frame"></iframe>
 <script>
@@ -170,6 +175,7 @@ HOSTILE = b"""<!doctype html><html><head><base href="/deep/"><meta http-equiv="r
 
 
 def test_a_hostile_page_is_photographed_where_it_is_and_changes_nothing_in_the_shop(tmp_path: Path) -> None:
+    photographs()
     rules = tmp_path / "rules"
     for name, text in {
         "shop.toml": 'format = 1\nstages = ["new"]\nwithout_cookie = "new"\n',
