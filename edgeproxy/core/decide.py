@@ -11,7 +11,7 @@ somebody asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Final
@@ -85,7 +85,9 @@ def decide(
     steps: list[Step] = []
     if forced is not None:
         judge.make_room(forced)
-    for place, experience in enumerate(book.experiences):
+    told = reasons or without or forced is not None
+    for place in range(len(book.experiences)) if told else judge.possible():
+        experience = book.experiences[place]
         if experience.name in without:
             outcome, why = Outcome.OFF, "switched off by the preview"
         elif experience.name == forced:
@@ -123,6 +125,15 @@ class _Judge:
         self._usher = Usher(book.shop, facts.visitor, facts.request.at, asked=asked)
         self._barred = _bar(facts.visitor, book.shop)
         self._audiences: dict[str, tuple[bool | None, str]] = {}
+
+    def possible(self) -> list[int]:
+        """Places of the experiences that are here, on, and for this visitor's audiences, in order: no other can fit."""
+        places: list[int] = []
+        for audiences, group in self._here.groups:
+            if self._theirs(audiences) is not None:
+                places += group
+        places.sort()
+        return places
 
     def free(self, experience: Experience, place: int) -> _Judged:
         """The outcome of an experience that nobody forced: read down, the first line that holds decides."""
@@ -200,7 +211,10 @@ class _Judge:
 
     def _audience_of(self, experience: Experience) -> str | None:
         """The first of the experience's audiences that the visitor is of."""
-        for name in experience.audiences:
+        return self._theirs(experience.audiences)
+
+    def _theirs(self, audiences: Sequence[str]) -> str | None:
+        for name in audiences:
             judged = self._audiences.get(name) or self._look(name)
             if judged[0]:
                 return name

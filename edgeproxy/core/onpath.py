@@ -7,6 +7,7 @@ answers of the shop.  Called by ``decide`` and ``policy`` for every request, hen
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +37,7 @@ class OnPath:
     why_not: tuple[str, ...]  # for each of the book's experiences: why it has no edit here, "" when it has
     lit: frozenset[str]  # slots that are on this path, and enabled
     moments: tuple[float, ...]  # when schedules that concern this path begin or end, in order
+    groups: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...] = ()  # audiences → experiences that could fit here
     forces: dict[int, InForce] = field(default_factory=dict)  # by place among ``moments``, as they are asked for
 
 
@@ -115,7 +117,17 @@ def _look(book: RuleBook, path: str, elsewhere: tuple[str, ...]) -> OnPath:
         tuple(why_not),
         frozenset(name for name in here if book.slots[name].enabled),
         tuple(sorted(moment for moment in moments if moment is not None)),
+        _grouped(book, why_not),
     )
+
+
+def _grouped(book: RuleBook, why_not: Sequence[str]) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+    """Who is for whom: with many rules, most are for others, and one look at an audience tells."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for place, experience in enumerate(book.experiences):
+        if not why_not[place] and experience.enabled and book.shop.enabled:
+            found.setdefault(experience.audiences, []).append(place)
+    return tuple((audiences, tuple(places)) for audiences, places in found.items())
 
 
 def _ever(book: RuleBook, experience: Experience) -> bool:

@@ -24,14 +24,14 @@ import edgeproxy
 from edgeproxy.server import control
 from edgeproxy.server.control import Channel, Gone, Message
 
-__all__ = ["CannotStart", "Child", "Spawn"]
+__all__ = ["ALLOCATOR", "CannotStart", "Child", "Spawn"]
 
 Reply = TypeVar("Reply")
 _CODE: Final = Path(edgeproxy.__file__).resolve().parents[1]
 # A page's tree is some megabytes that come and go with each request.  As glibc is set, it gives them back to the system
 # every time and takes them anew, page fault by page fault, which costs as much as the parser.  Other C libraries and
 # allocators read none of this (mallopt(3)).
-_ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": f"{8 * 1024 * 1024}", "MALLOC_TRIM_THRESHOLD_": f"{16 * 1024 * 1024}"}
+ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": f"{8 * 1024 * 1024}", "MALLOC_TRIM_THRESHOLD_": f"{16 * 1024 * 1024}"}
 _OURS: Final = ("EDGEPROXY_", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_")
 
 
@@ -156,4 +156,4 @@ def _command(control_fd: int, files: Sequence[int]) -> list[str]:
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Whatever we were started with, the allocator's settings too where somebody made them, less what is ours."""
-    return _ALLOCATOR | {name: value for name, value in environ.items() if not name.startswith(_OURS)}
+    return ALLOCATOR | {name: value for name, value in environ.items() if not name.startswith(_OURS)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from edgeproxy.server.child import ALLOCATOR
 from tests.benchmarks import paths, pure
 from tests.benchmarks.measure import Table
 
@@ -44,4 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if any(name not in os.environ for name in ALLOCATOR):  # as our workers are set
+        argv = [sys.executable, "-m", "tests.benchmarks", *sys.argv[1:]]
+        os.execve(sys.executable, argv, {**ALLOCATOR, **os.environ})
     sys.exit(main())
