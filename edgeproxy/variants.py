@@ -38,6 +38,7 @@ log = logging.getLogger("edgeproxy.variants")
 
 VARIANTS_BYTES: Final = 128 * 1024**2
 STITCHED_FROM: Final = 48 * 1024  # bytes of a page from which on stitching is worth its somewhat longer gzip
+MOST_AT_WORK: Final = 64  # best codings that wait for their turn; others are asked for again later
 _TEXTS: Final = 2048  # inserted texts whose pieces are kept
 
 
@@ -98,6 +99,7 @@ class Variants:
         self._seams: LRUCache[bytes, Seams] = LRUCache(max(limit // 4, 1), getsizeof=lambda one: 1000 + one.size)
         self._texts: LRUCache[bytes, Piece] = LRUCache(_TEXTS)
         self._executor = executor
+        self._at_work = 0
         self._made: deque[tuple[Variant, Coded | None]] = deque()
         self._lock = threading.Lock()  # of ``_variants``; never held while bytes are compressed
         self._sewing = threading.Lock()  # of ``_seams`` and ``_texts``
@@ -142,9 +144,10 @@ class Variants:
             if ready is not None:
                 return ready
             quick = variant.codings.get(accepted(accept_encoding) if wanted else "")
-            start = quick is not None and not variant.at_work
+            start = quick is not None and not variant.at_work and self._at_work < MOST_AT_WORK
             if start:
                 variant.at_work = True
+                self._at_work += 1
         if start:
             self._begin(variant, original, wanted)
         return quick
@@ -218,6 +221,7 @@ class Variants:
         while self._made:
             variant, coded = self._made.popleft()
             variant.at_work = False
+            self._at_work -= 1
             if coded is not None:
                 variant.best[coded.coding] = coded
                 variant.codings.pop(coded.coding, None)
@@ -244,4 +248,4 @@ class Variants:
         try:
             self._executor.submit(make)
         except RuntimeError:  # the process is about to end
-            variant.at_work = False
+            self._made.append((variant, None))

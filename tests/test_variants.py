@@ -14,7 +14,7 @@ from edgeproxy.content_coding import BEST, CODINGS, SMALLEST, accepted, best, de
 from edgeproxy.html.model import Splice
 from edgeproxy.html.render import render
 from edgeproxy.plans import digest_of
-from edgeproxy.variants import STITCHED_FROM, Coded, Variant, Variants, identify
+from edgeproxy.variants import MOST_AT_WORK, STITCHED_FROM, Coded, Variant, Variants, identify
 
 SMALL = b"<main>" + b"<p>lorem ipsum</p>" * 100 + b"</main>"
 LARGE = b"<main>" + b"".join(b"<p>lorem %d ipsum</p>" % n for n in range(4000)) + b"</main>"
@@ -155,3 +155,15 @@ def test_a_fault_in_the_background_costs_nobody_a_page(monkeypatch: pytest.Monke
     kept.later.ended = True
     assert kept.ask(b"zstd").made == "cheap"
     assert kept.ask(b"zstd").made == "cheap"
+
+
+def test_what_waits_for_its_best_coding_is_bounded_and_the_rest_comes_later() -> None:
+    kept = Kept()
+    edits = [(Splice(6, 24, b"%d" % number),) for number in range(MOST_AT_WORK + 5)]
+    for _ in range(2):
+        for splices in edits:
+            assert kept.ask(splices=splices).made == "cheap"
+    assert kept.later.run() == MOST_AT_WORK
+    late = [splices for splices in edits if kept.ask(splices=splices).made == "cheap"]
+    assert (len(late), kept.later.run()) == (5, 5)
+    assert {kept.ask(splices=splices).made for splices in edits} == {"best"}
