@@ -81,7 +81,7 @@ class Remembering:
         ``status`` is the shop's, ``html`` whether it is a page (left out: as the lines say), ``told`` are the values
         of its ``Edge-Event`` lines, ``applied`` are the experiences that changed the page.  Not for previews.
         """
-        if book.recall is None:
+        if book.recall is None or not book.shop.enabled:
             return lines
         heard, problems = events.read(told, book) if told else ((), ())
         if status >= 400 and heard:  # what failed has not happened

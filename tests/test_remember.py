@@ -306,6 +306,15 @@ async def test_pages_that_nobody_edits_set_nothing() -> None:
     assert got.get("cache-control") == []
 
 
+async def test_what_is_switched_off_sets_nothing_and_lets_no_event_out() -> None:
+    world = World(rules=life(shop=("format = 1", "format = 1\nenabled = false")))
+    world.shop.answer = told("order")
+    for path in ("/", "/about", "/checkout/thanks"):
+        got = await Browser(world).go(path)
+        assert (got.body, got.get("set-cookie"), got.get("edge-event")) == (PAGE, [], [])
+        assert got.get("cache-control") == []
+
+
 async def test_a_preview_remembers_nothing_and_nobody() -> None:
     world = World(rules=LIFE, settings=OPEN)
     got = await world.ask("/?edge_stage=customer", host="127.0.0.1:8080", client="127.0.0.1")

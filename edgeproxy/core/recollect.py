@@ -175,7 +175,7 @@ def quiet(
 
     ``applied`` are the experiences that would change it.
     """
-    if book.recall is None or not counts(known, request):
+    if book.recall is None or not book.shop.enabled or not counts(known, request):
         return True
     if not known.state.replaceable:
         return known.state.disbelief is not Disbelief.DOUBLED
