@@ -9,6 +9,7 @@ import pytest
 
 from edgeproxy import recordings
 from edgeproxy.cli import main
+from edgeproxy.commands.looking import Page
 from edgeproxy.recordings import Recording
 from tests.world import CALM, PAGE, RULES, THANKS
 
@@ -132,3 +133,14 @@ def test_a_rules_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest
     for verb in (["test"], ["render", "/"], ["explain", "http://shop.example/"]):
         assert main([*verb, "--rules", str(tmp_path / "gone")]) == 2
         assert "edgeproxy init" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("via", "says"), [("1.1 edgeproxy", True), ("1.1 varnish", False)])
+def test_explain_tells_a_page_that_was_edited_already(
+    via: str, says: bool, rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "http://shop.example/"
+    page = Page(PAGE, "text/html", None, 200, url, ((b"content-type", b"text/html"), (b"via", via.encode())))
+    monkeypatch.setattr("edgeproxy.commands.look.fetch", lambda _: page)
+    assert main(["explain", url, "--rules", str(rules), "--stage", "new"]) == 0
+    assert ("came through edgeproxy" in capsys.readouterr().out) is says

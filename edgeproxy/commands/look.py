@@ -56,7 +56,11 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
             made = _made(book, decision, request, page)
             plan = survey(book, request, page.body, page.content_type, csp=page.csp)
             notes += [made.note] if made.note else waits(book, decision, request.path)
-        notes.append(would_keep(book, request.path, page.status, page.lines, page.body, now).says)
+        if any(name == b"via" and b"edgeproxy" in value for name, value in page.lines):
+            hint = "name the shop's own address with --origin"
+            notes.append(f"this page came through edgeproxy, with what a stranger gets already in it: {hint}")
+        else:
+            notes.append(would_keep(book, request.path, page.status, page.lines, page.body, now).says)
     told = explain(
         book,
         visitor,
