@@ -367,6 +367,13 @@ async def test_a_secret_in_json_keeps_it_from_being_kept_under_a_rule() -> None:
     assert len(world.shop.asked) == 3
 
 
+async def test_an_answer_that_tells_of_its_visitor_is_theirs() -> None:
+    world = World(Shop(told(PUBLIC, ("Edge-Event", "order"))), EVERYTHING)
+    for _ in range(2):
+        await world.ask("/other")
+    assert len(world.shop.asked) == 3
+
+
 async def test_never_means_not_even_where_the_shop_allows_it() -> None:
     rules = ruled('[[cache]]\non = "/**"\nfor = "never"')
     world = World(Shop(told(PUBLIC)), rules)
@@ -532,7 +539,10 @@ async def test_a_stale_page_where_the_shop_fails(problem: Told | Exception) -> N
     assert (await world.ask("/", stage="loyal")).status in {502, 503}
     world.shop.answer = FORBIDDEN
     world.now += 5
-    assert (await world.ask("/", stage="loyal")).body == THANKS
+    world.shop.asked.clear()
+    for _ in range(2):  # it is kept again as soon as the shop is well
+        assert (await world.ask("/", stage="loyal")).body == THANKS
+    assert len(world.shop.asked) == 1
 
 
 async def test_must_revalidate_is_never_used_stale() -> None:
@@ -897,6 +907,17 @@ async def test_another_hosts_pages_are_not_forgotten_by_a_location() -> None:
     assert world.shop.asked == []
 
 
+async def test_a_location_elsewhere_forgets_nothing_here() -> None:
+    world = World(Shop(told(PUBLIC)))
+    await warm(world)
+    await world.ask("/c/boots")
+    world.shop.answer = told(("Location", "http://elsewhere.example/c/boots"), status=303)
+    await world.ask("/other", method="POST")
+    world.shop.asked.clear()
+    await world.ask("/c/boots")
+    assert world.shop.asked == []
+
+
 async def test_purging_by_path_and_by_tag() -> None:
     from edgeproxy.core.paths import compile_paths
 
@@ -940,6 +961,22 @@ async def test_what_is_on_its_way_while_somebody_purges_is_not_kept() -> None:
     assert len(world.shop.asked) == 2
 
 
+async def test_what_was_asked_before_a_purge_and_comes_after_it_is_not_kept() -> None:
+    from edgeproxy.core.paths import compile_paths
+
+    gate = asyncio.Event()
+    world = World(held(Shop(FORBIDDEN), gate), EVERYTHING)
+    first = asyncio.create_task(world.ask("/other"))
+    await settled()
+    assert world.parts.cache is not None
+    world.parts.cache.purge(compile_paths(["/**"]))
+    gate.set()
+    await first
+    assert len(world.parts.cache.store) == 0
+    world.shop.answer = told(body=b"<p>new")
+    assert (await world.ask("/other")).body == b"<p>new"
+
+
 async def test_rules_that_change_keep_what_is_still_right() -> None:
     world = World(Shop(FORBIDDEN), EVERYTHING)
     await world.ask("/")
@@ -951,9 +988,12 @@ async def test_rules_that_change_keep_what_is_still_right() -> None:
     world.books.book = book_of(longer)
     await world.ask("/")
     assert len(world.shop.asked) == 2
+    assert world.parts.cache is not None
+    assert len(world.parts.cache.store) == 1  # what the other rule had kept is gone
     world.books.book = book_of(RULES)
     await world.ask("/")
     assert len(world.shop.asked) == 3
+    assert len(world.parts.cache.store) == 0
 
 
 async def test_a_preview_is_neither_answered_from_what_is_kept_nor_kept() -> None:
