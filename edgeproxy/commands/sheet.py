@@ -25,7 +25,6 @@ from edgeproxy.core.model import RuleBook
 from edgeproxy.core.schedule import MomentError, parse_moment
 from edgeproxy.core.sheetlink import SheetLink, sign_link
 from edgeproxy.core.signing import BadKey, Keys
-from edgeproxy.core.words import count
 from edgeproxy.demo.run import CHECKOUT, SHIPPED, ShopInProcess
 from edgeproxy.settings import Settings, keys_text
 from edgeproxy.sheet.asking import Front, NoLeave, ask_sheet, front
@@ -225,6 +224,5 @@ def _tell(sheet: Sheet, target: Path, size: int, out: TextIO) -> int:
         for edit in cell.refused:
             refused[f"not made: {edit.slot} on {cell.place.page}: {edit.verb} of {edit.experience}: {edit.why}"] = None
     out.writelines(f"{line}\n" for line in refused)
-    shown = f"{count(len(sheet.rows), 'page')} for {count(len(sheet.personas) - 1, 'persona')}"
-    out.write(f"{target}: {shown}, {size / 1e6:.1f} MB\n")
+    out.write(f"{target}: {sheet.words}, {size / 1e6:.1f} MB\n")
     return BROKEN if sheet.broken else FINE

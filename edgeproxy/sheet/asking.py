@@ -136,9 +136,7 @@ async def _cell(proxy: Front, place: Place, own: Cell | None) -> tuple[Cell, Map
         return Cell(place, problem=f"no answer: {error or type(error).__name__}"), {}
     explanation = _explanation(why)
     if explanation is None:
-        failed = page.status_code >= 400
-        problem = f"there is no page: the proxy answered {page.status_code}" if failed else UNEXPLAINED
-        return Cell(place, status=page.status_code, problem=problem), {}
+        return Cell(place, status=page.status_code, problem=_unexplained(page)), {}
     body, kind = page.content, page.headers.get("content-type", "")
     cell = Cell(
         place,
@@ -164,13 +162,19 @@ async def _cell(proxy: Front, place: Place, own: Cell | None) -> tuple[Cell, Map
     return cell, explanation
 
 
-async def explain(proxy: Front, page: str, flags: Sequence[tuple[str, str]]) -> Mapping[str, Any] | None:
-    """The explanation of a page, as its JSON, for whom the flags name; None where there is none.
+async def explain(proxy: Front, page: str, flags: Sequence[tuple[str, str]]) -> Mapping[str, Any] | str:
+    """The explanation of a page, as its JSON, for whom the flags name; or why there is none, in words.
 
     Raises httpx.HTTPError.
     """
-    target = _and(page, urlencode([*flags, ("edge_explain", "json")]))
-    return _explanation(await proxy.get(target, _FRAME))
+    answer = await proxy.get(_and(page, urlencode([*flags, ("edge_explain", "json")])), _FRAME)
+    told = _explanation(answer)
+    return _unexplained(answer) if told is None else told
+
+
+def _unexplained(answer: httpx.Response) -> str:
+    failed = answer.status_code >= 400
+    return f"there is no page: the proxy answered {answer.status_code}" if failed else UNEXPLAINED
 
 
 def _explanation(answer: httpx.Response) -> Mapping[str, Any] | None:

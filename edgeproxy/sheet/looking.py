@@ -107,6 +107,6 @@ class Looking:
             told = await explain(proxy, page, [(str(name), str(value)) for name, value in asked["flags"]])
         except httpx.HTTPError as error:
             return {"trouble": f"no answer: {error or type(error).__name__}"}
-        if told is None:
-            return {"trouble": "this page is not explained: the log says why"}
+        if isinstance(told, str):
+            return {"trouble": told}
         return {"html": explain_page(from_json(told), page=asked["base"] + page).decode()}

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from edgeproxy.core.words import count
+
 __all__ = [
     "MOST_CELLS",
     "SHEET_POLICY",
@@ -133,6 +135,13 @@ class Sheet:
     personas: tuple[Persona, ...]
     rows: tuple[tuple[str, str], ...]  # page and moment
     cells: Mapping[Place, Cell]
+
+    @property
+    def words(self) -> str:
+        """``2 pages at 3 moments for 4 personas``."""
+        pages, moments = ({row[place] for row in self.rows} for place in (0, 1))
+        at = f" at {count(len(moments), 'moment')}" if len(moments) > 1 else ""
+        return f"{count(len(pages), 'page')}{at} for {count(len(self.personas) - 1, 'persona')}"
 
     @property
     def broken(self) -> tuple[Cell, ...]:

@@ -258,7 +258,7 @@ def test_whatever_is_asked_of_an_explanation_is_answered_in_words(query: str, wo
 def test_a_shop_that_does_not_answer_is_told() -> None:
     console = peopled()
     console.world.shop.answer = ShopRefused("refused", "no connection")
-    assert "this page is not explained" in console.text("/explain?page=/")
+    assert "there is no page: the proxy answered 502" in console.text("/explain?page=/")
 
 
 def ask_sheet(console: Console, form: str, **more: Any) -> httpx.Response:

@@ -102,6 +102,13 @@ def test_a_hundred_random_cells_equal_live_answers_byte_for_byte() -> None:
     asyncio.run(test())
 
 
+def test_a_sheet_says_what_it_is_of() -> None:
+    assert sheet(world(), "/").words == "1 page for 3 personas"
+    assert (
+        sheet(world(), "/", "/c", moments=("2026-06-02", "2026-06-03")).words == "2 pages at 2 moments for 3 personas"
+    )
+
+
 def test_a_moment_shows_what_will_be_then() -> None:
     rules = {
         "experiences/calm.toml": RULES["experiences/calm.toml"].replace(
