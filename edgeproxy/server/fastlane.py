@@ -205,14 +205,20 @@ class FastLane:
 
     def left(self, hit: Hit, peer: str, seconds: float) -> None:
         """It has been given to the connection, ``seconds`` after it was asked for: logged, and counted."""
-        hit.repeated.add(seconds)
-        client = hit.client or peer
-        self._log.put(Again(hit.repeated, self._now, client, seconds * 1000, hit.request_id))
+        try:
+            hit.repeated.add(seconds)
+            client = hit.client or peer
+            self._log.put(Again(hit.repeated, self._now, client, seconds * 1000, hit.request_id))
+        except Exception as problem:  # the answer has left: what fails here must not take it back
+            self._journal.fault(problem)
 
     def tick(self) -> None:
         """Some time has passed: what was answered is counted."""
         self._journal.settle()
-        self._beside()
+        try:
+            self._beside()
+        except Exception as problem:  # it must not stop the clock of all connections
+            self._journal.fault(problem)
 
     # ------------------------------------------------------------------ judging a head
 

@@ -649,6 +649,22 @@ def test_a_fault_of_the_lane_is_told_and_costs_nobody_a_page(where: str, monkeyp
     run(story())
 
 
+def test_a_fault_beside_the_lane_does_not_stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        def broken(*_: Any) -> None:
+            raise RuntimeError("a fault of ours")
+
+        monkeypatch.setattr("edgeproxy.rewrite.Rewriter.tick", broken)
+        front = Front()
+        connection = front.connect()
+        for now in (0.0, 1.0 + front.limits.header_seconds):
+            front.guard.tick(now)
+        assert connection.state == "closed"
+        assert b"edgeproxy_faults_total 2.0" in front.world.parts.journal.metrics()
+
+    run(story())
+
+
 def test_over_a_real_socket() -> None:
     async def story() -> None:
         front = Front()
