@@ -24,7 +24,7 @@ from starlette.requests import Request
 from edgeproxy.core.durations import HOUR
 from edgeproxy.core.signing import Signing
 
-__all__ = ["COOKIE", "LASTS", "Access", "from_elsewhere", "is_secure"]
+__all__ = ["COOKIE", "LASTS", "Access", "from_elsewhere", "is_embedded", "is_secure"]
 
 COOKIE: Final = "edge_console"
 LASTS: Final = 12 * HOUR
@@ -106,6 +106,12 @@ def from_elsewhere(request: Request) -> bool:
         return True
     host = request.headers["host"]
     return any(_netloc(origin) != host for origin in request.headers.getlist("origin"))
+
+
+def is_embedded(request: Request) -> bool:
+    """A page of another site asks for it without anybody going there: as a picture, a frame, by script."""
+    elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    return elsewhere and request.headers.get("sec-fetch-dest", "document") != "document"
 
 
 def _netloc(origin: str) -> str:

@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from edgeproxy.console import answers, glance, showing
-from edgeproxy.console.access import LASTS, Access, from_elsewhere, is_secure, set_cookie
+from edgeproxy.console.access import LASTS, Access, from_elsewhere, is_embedded, is_secure, set_cookie
 from edgeproxy.console.glance import Glance
 from edgeproxy.console.overview import Overview
 from edgeproxy.core.sheetlink import read_link, sign_link
@@ -105,6 +105,8 @@ class Site:
         page = request.query_params.get("page")
         if not page or not self._access.holds(request):
             return await self.page(request)
+        if is_embedded(request):  # each asks the shop
+            return await self._page(request, 403, trouble="a page of another site may not ask for this")
         flags = showing.flags_asked(request.query_params)
         told = await self._overview.look({"base": self._base(request), "page": page, "flags": flags})
         if "html" not in told:

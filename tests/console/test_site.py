@@ -255,6 +255,16 @@ def test_whatever_is_asked_of_an_explanation_is_answered_in_words(query: str, wo
     assert "<script" not in console.get(f"/explain?{query}").text
 
 
+def test_a_page_of_another_site_cannot_make_a_browser_ask_the_shop() -> None:
+    console = peopled()
+    for dest in ("image", "iframe", "empty"):
+        headers = {"sec-fetch-site": "cross-site", "sec-fetch-dest": dest}
+        assert console.get("/explain?page=/", headers=headers).status_code == 403
+    assert console.world.shop.asked == []
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
+    assert console.get("/explain?page=/", headers=link).status_code == 200
+
+
 def test_a_shop_that_does_not_answer_is_told() -> None:
     console = peopled()
     console.world.shop.answer = ShopRefused("refused", "no connection")
