@@ -12,7 +12,8 @@ Only what came twice is remembered: a shop that writes something new into each p
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from cachetools import LRUCache
@@ -20,36 +21,44 @@ from cachetools import LRUCache
 from edgeproxy.core.model import Decision, Experience, RuleBook
 from edgeproxy.personalise import Personalised
 
-__all__ = ["Again", "Coded", "Key"]
+__all__ = ["Again", "Coded", "Where"]
 
 SHARE: Final = 8  # a page that would take more of the memory than one part in so many is not remembered
+VARIANTS: Final = 64  # of one page
 
-Key = tuple[object, ...]
+Where = tuple[str, str | None, str | None, frozenset[str]]
+"""A path, the page's Content-Type and policy, and its distrusted slots."""
+_Who = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A page as it left."""
+    """A page as it left; ``made`` is how it came about, without its body."""
 
+    made: Personalised
     coding: str  # "": none
     body: bytes
     digest: str  # of ``body``
 
 
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    fitting: tuple[Experience, ...]  # kept, so that nothing else gets their identity
+    coded: Mapping[bytes, Coded]  # by what the visitor takes
+
+
 @dataclass(slots=True)
 class _Seen:
     book: RuleBook
-    fitting: tuple[Experience, ...]
     original: bytes
-    made: Personalised | None = None  # None: it came once
-    coded: dict[str, Coded] = field(default_factory=dict)  # by what the visitor takes
+    variants: dict[_Who, _Variant] = field(default_factory=dict)
 
 
 class Again:
     """Of one worker; at most ``limit`` bytes, least recently used dropped first; 0 remembers nothing."""
 
     def __init__(self, limit: int) -> None:
-        self._seen: LRUCache[Key, _Seen] = LRUCache(max(limit, 1), getsizeof=_weight)
+        self._seen: LRUCache[Where, _Seen] = LRUCache(max(limit, 1), getsizeof=_weight)
         self._most = limit // SHARE
         self._lock = threading.Lock()
 
@@ -58,42 +67,40 @@ class Again:
         with self._lock:
             self._seen.clear()
 
-    @staticmethod
-    def key(path: str, decision: Decision, *about: object) -> Key:
-        """``about``: all else that the page depends on, the book and the page's bytes aside."""
-        visitor = decision.visitor
-        return (path, tuple(map(id, decision.fitting)), visitor.stage, visitor.segments, *about)
-
-    def made(self, key: Key, book: RuleBook, body: bytes) -> Personalised | None:
-        """What this very page came to the last time; None where that is not known."""
+    def known(self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes) -> Coded | None:
+        """What this very page came to the last time, for this decision and what the visitor takes; None: not known."""
         with self._lock:
-            seen = self._seen.get(key)
-        if seen is None or seen.made is None or seen.book is not book or seen.original != body:
-            return None
-        return seen.made
+            seen = self._seen.get(where)
+            if seen is None or seen.book is not book:
+                return None
+            variant = seen.variants.get(_who(decision))
+        coded = variant.coded.get(accept) if variant is not None else None
+        return coded if coded is not None and seen.original == body else None
 
-    def coded(self, key: Key, made: Personalised, accept_encoding: bytes) -> Coded | None:
-        """``made``, which was remembered, as it left for those who take the same codings."""
-        with self._lock:
-            seen = self._seen.get(key)
-            return seen.coded.get(accept_encoding.decode("latin-1")) if seen is not None and seen.made is made else None
-
-    def note(
-        self, key: Key, book: RuleBook, decision: Decision, body: bytes, made: Personalised, accept: bytes, coded: Coded
-    ) -> None:
-        """This page has been made."""
-        if len(body) + len(made.body) + len(coded.body) > self._most:
+    def note(self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes, coded: Coded) -> None:
+        """This page has been made; it is remembered when its bytes have come before."""
+        if len(body) + len(coded.body) > self._most:
             return
         with self._lock:
-            seen = self._seen.get(key)
+            seen = self._seen.get(where)
             if seen is None or seen.book is not book or seen.original != body:
-                self._seen[key] = _Seen(book, decision.fitting, body)
+                self._seen[where] = _Seen(book, body)
                 return
-            known = seen.coded if seen.made is not None and len(seen.coded) < SHARE else {}
-            known = {**known, accept.decode("latin-1"): coded}
-            self._seen[key] = _Seen(book, decision.fitting, body, seen.made or made, known)
+            if len(seen.variants) >= VARIANTS:
+                seen.variants.clear()
+            before = seen.variants.get(_who(decision))
+            known = before.coded if before is not None and len(before.coded) < VARIANTS else {}
+            kept = replace(coded, made=replace(coded.made, body=b""))
+            seen.variants[_who(decision)] = _Variant(decision.fitting, {**known, accept: kept})
+            if _weight(seen) <= self._most * SHARE:
+                self._seen[where] = seen  # weighed anew
+
+
+def _who(decision: Decision) -> _Who:
+    visitor = decision.visitor
+    return (tuple(map(id, decision.fitting)), visitor.stage, visitor.segments)
 
 
 def _weight(seen: _Seen) -> int:
-    made = len(seen.made.body) if seen.made is not None else 0
-    return 2000 + len(seen.original) + made + sum(len(one.body) for one in seen.coded.values())
+    coded = (one for variant in seen.variants.values() for one in variant.coded.values())
+    return 1000 + len(seen.original) + sum(2000 + len(one.body) for one in coded)

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Final
 
 from edgeproxy import respond
-from edgeproxy.again import Again, Coded, Key
+from edgeproxy.again import Again, Coded
 from edgeproxy.answer import Page
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
@@ -217,41 +217,31 @@ class Rewriter:
             made = self._made(lines, body, intent, distrusted)
             trail.placing = made.placing
             return shown(lines, body, made, intent, active)
-        key = self._again.key(
+        where = (
             intent.request.path,
-            intent.decision,
             joined(lines, b"content-type"),
             joined(lines, b"content-security-policy"),
             distrusted,
         )
-        again = self._again.made(key, intent.book, body)
-        made = again or self._made(lines, body, intent, distrusted)
+        accept = accept_encoding(intent.request)
+        coded_page = self._again.known(where, intent.book, intent.decision, body, accept)
+        if coded_page is None:
+            made = self._made(lines, body, intent, distrusted)
+            trail.placing = made.placing
+            if made.body is body:
+                return self._as_it_is(lines, coded, intent, made=made, original=body)
+            coded_page = _coded(made, accept)
+            self._again.note(where, intent.book, intent.decision, body, accept, coded_page)
+        made, coding, leaving = coded_page.made, coded_page.coding, coded_page.body
         trail.placing = made.placing
-        if made.body is body:
-            return self._as_it_is(lines, coded, intent, made=made, original=body)
-        coding, leaving, digest = self._coded(key, body, made, intent, again=again is not None)
         out = respond.personal(lines, changed=True, negotiated=True)
         validator = None
         if respond.had_validator(lines):
-            validator = respond.etag(digest, coding)
+            validator = respond.etag(coded_page.digest, coding)
             if respond.matches(_conditions(intent), validator):
                 out = respond.not_modified(respond.framed(out, length=None, coding=coding, validator=validator))
                 return Page(304, out, b"", body, made)
         return Page(200, respond.framed(out, length=None, coding=coding, validator=validator), leaving, body, made)
-
-    def _coded(
-        self, key: Key, body: bytes, made: Personalised, intent: Intent, *, again: bool
-    ) -> tuple[str, bytes, str]:
-        """The coding that a rewritten page leaves in, its bytes then, and their digest."""
-        assert intent.book is not None
-        assert intent.decision is not None
-        accept = accept_encoding(intent.request)
-        known = self._again.coded(key, made, accept) if again else None
-        if known is None:
-            coding, leaving = encode(made.body, accept)
-            known = Coded(coding, leaving, blake2b(leaving, digest_size=12).hexdigest())
-            self._again.note(key, intent.book, intent.decision, body, made, accept, known)
-        return known.coding, known.body, known.digest
 
     def _as_it_is(
         self, lines: NewLines, coded: bytes, intent: Intent, *, made: Personalised | None = None, original: bytes = b""
@@ -301,6 +291,12 @@ def bare(lines: Iterable[tuple[bytes, bytes]], intent: Intent) -> NewLines:
     out.append((b"cache-control", b"private, no-cache" + keep))
     out.append((b"cdn-cache-control", b"no-store"))
     return out
+
+
+def _coded(made: Personalised, accept: bytes) -> Coded:
+    """A rewritten page as it leaves."""
+    coding, leaving = encode(made.body, accept)
+    return Coded(made, coding, leaving, blake2b(leaving, digest_size=12).hexdigest())
 
 
 def _conditions(intent: Intent) -> list[bytes]:
