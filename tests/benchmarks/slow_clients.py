@@ -83,14 +83,24 @@ async def body_drip(target: Target) -> None:
 
 async def slow_read(target: Target) -> None:
     """Asks for much and takes a little each second."""
-    reader, writer = await target.open(window=4096)
-    writer.write(target.head("GET", target.path) * 200)
-    try:
-        while await reader.read(64):  # noqa: ASYNC110 - it is slow on purpose
-            await asyncio.sleep(1)
-    except ConnectionError:
-        pass
+    reader, writer = await target.open(window=1024)
+    reader._transport.pause_reading()  # type: ignore[attr-defined] # what is taken is taken by hand
+    writer.write(target.head("GET", target.path) * 50)
+    sock = writer.get_extra_info("socket")._sock
+    while is_open(sock):
+        await asyncio.sleep(1)
+        with contextlib.suppress(BlockingIOError, OSError):
+            sock.recv(64)
     writer.close()
+
+
+def is_open(sock: socket.socket) -> bool:
+    """Whether the other end still holds this connection."""
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
 
 
 async def idle(target: Target) -> None:
@@ -115,22 +125,9 @@ async def tiny_window(target: Target) -> None:
     """Asks for much and takes nothing."""
     reader, writer = await target.open(window=1024)
     reader._transport.pause_reading()  # type: ignore[attr-defined] # nothing is taken
-    writer.write(target.head("GET", target.path) * 200)
-    while True:
+    writer.write(target.head("GET", target.path) * 50)
+    while is_open(writer.get_extra_info("socket")):  # noqa: ASYNC110 - nobody says when
         await asyncio.sleep(0.2)
-        sock = writer.get_extra_info("socket")
-        try:
-            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or sock.getpeername() is None:
-                break
-        except OSError:
-            break
-        try:
-            writer.write(b"\r\n")
-            await asyncio.wait_for(writer.drain(), 0.2)
-        except TimeoutError:
-            continue
-        except ConnectionError:
-            break
     writer.close()
 
 
@@ -180,6 +177,8 @@ async def healthy(target: Target, stop: asyncio.Event, rate: float = 50.0) -> li
 
 
 def told(latencies: list[float]) -> str:
+    if len(latencies) < 10:
+        return f"{'(over at once)':36} of {len(latencies)}"
     ranks = statistics.quantiles(latencies, n=100)
     return f"p50 {ranks[49] * 1000:6.1f} ms   p99 {ranks[98] * 1000:6.1f} ms   of {len(latencies)}"
 
