@@ -10,6 +10,8 @@ come, an idle connection, a body or a taking of the answer that is too slow.  Wh
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -192,11 +194,20 @@ class Connection(HttpToolsProtocol):
         elif now - self._stalled >= limits.rate_seconds:
             if taken - self._taken < limits.rate_bytes * limits.rate_seconds:
                 self.guard.hit(Refused(408, "an answer that was not taken", "rate_bytes"), self.address)
-                if self.cycle is not None:
-                    self.cycle.cut()
-                self.transport.abort()
+                self.reset()
             self._stalled = None
         return True
+
+    def reset(self) -> None:
+        """Break the connection off with a reset (RST).
+
+        A close would leave what was not taken with the system, which goes on offering it for minutes: memory that a
+        slow reader holds for nothing.  And an answer that ends with its connection would look whole (RFC 9112, 9.6).
+        """
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _begin_app(self) -> None:
         """Call the app with the request that has come (``protocol``)."""

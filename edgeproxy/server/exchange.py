@@ -29,8 +29,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import socket
-import struct
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -135,11 +133,9 @@ class Exchange(RequestResponseCycle):
         self._write()  # a head alone says that there was an answer: no browser asks again
         self.disconnected = True
         if self.until_close or self.tunnel:
-            # A plain close would be the end of a whole body: only a reset says that it is not (RFC 9112, 9.6).
-            connection = self.transport.get_extra_info("socket")
-            if connection is not None:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
+            self.protocol.reset()  # a plain close would be the end of a whole body (RFC 9112, 9.6)
+        else:
+            self.transport.abort()
 
     # ------------------------------------------------------------------ the answer
 

@@ -6,6 +6,8 @@ a TLS handshake that stalls, is ``test_tls``'s.  ``python -m tests.benchmarks.sl
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -13,7 +15,8 @@ import pytest
 
 from edgeproxy.settings import Limits
 from tests.server.apps import Shop, answer
-from tests.server.wire import Noted, Pipe, answers, pipe, run
+from tests.server.test_tls import on_both_loops
+from tests.server.wire import Noted, Pipe, answers, pipe, run, serving
 
 BOUND: Final = 15.0  # seconds
 TICK: Final = 0.5
@@ -123,3 +126,39 @@ def test_who_is_slow_is_let_go_and_counted_and_others_do_not_wait(kind: Kind, li
         assert guard.connections == 0
 
     run(test())
+
+
+async def rest(sock: socket.socket, taken: list[bytes]) -> None:
+    """Read to an ordinary end, which there must not be: what was sent would look whole."""
+    while piece := await asyncio.get_running_loop().sock_recv(sock, 65536):
+        taken.append(piece)
+
+
+def test_what_a_slow_reader_did_not_take_is_given_up_by_the_system_too() -> None:
+    """A plain close leaves it with the kernel, which offers it for minutes: a reset is what frees it."""
+
+    async def test() -> None:
+        async def film(scope: Any, receive: Any, send: Any) -> None:
+            await answer(send, 200, b"x" * 8_000_000)
+
+        async with serving(film) as served:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(sock, ("127.0.0.1", served.port))
+            await loop.sock_sendall(sock, GET)
+            assert await loop.sock_recv(sock, 64)
+            while not next(iter(served.guard._open)).transport.get_write_buffer_size():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            for now in (0.0, 10.0):
+                served.listener.tick(now)
+            while served.guard.connections:  # noqa: ASYNC110 - nobody says when
+                await asyncio.sleep(0)
+            taken: list[bytes] = []
+            with pytest.raises(ConnectionResetError):
+                await rest(sock, taken)
+            assert len(b"".join(taken)) < 200_000
+            sock.close()
+
+    on_both_loops(test)
