@@ -40,6 +40,7 @@ def fast_lane(
         sanitiser,
         settings.keys,
         settings.cookie,
+        settings.state_cookie,
         verified,
         country_header=settings.country_header,
         loop=settings.via,

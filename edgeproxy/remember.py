@@ -20,7 +20,7 @@ from edgeproxy.core.memory import Memory
 from edgeproxy.core.model import Experience, PageRequest, RuleBook
 from edgeproxy.core.recollect import FORGOTTEN, Recollection
 from edgeproxy.core.signing import Keys
-from edgeproxy.core.state import StateSettings, VerifiedStates
+from edgeproxy.core.state import VerifiedStates
 from edgeproxy.core.timestamped import Disbelief
 from edgeproxy.counters import Counters
 from edgeproxy.lines import is_html
@@ -43,7 +43,7 @@ class Remembering:
 
     def __init__(self, settings: Settings, counters: Counters, *, chance: Callable[[], str]) -> None:
         """``chance`` gives an id that nobody can guess, such as ``secrets.token_urlsafe(9)``."""
-        self._cookie = StateSettings()
+        self._cookie = settings.state_cookie
         self._domain = f"; Domain={settings.cookie_domain}" if settings.cookie_domain else ""
         self._verified = VerifiedStates()
         self._chance = chance

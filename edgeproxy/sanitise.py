@@ -32,7 +32,7 @@ from edgeproxy.values import Network
 
 __all__ = ["OWN_COOKIES", "Forwardable", "Refusal", "Sanitiser", "new_request_id"]
 
-OWN_COOKIES: Final = (b"edge_preview", b"edge_state")
+OWN_COOKIES: Final = (b"edge_preview", b"edge_state", b"__Host-edge_state")
 """Cookies of ours that never reach the shop; ``edge_visitor`` does, since the shop may have set it."""
 
 LOOPS: Final = 4  # times that a request may pass through us

@@ -193,6 +193,16 @@ async def test_an_answer_that_sets_it_is_for_nobody_else(shops: str, leaves: str
     assert (second.get("cache-control"), second.get("set-cookie")) == ([shops], [])  # as the shop sent it
 
 
+async def test_it_is_protected_from_siblings_where_the_visitor_cookie_is() -> None:
+    world = World(rules=LIFE, settings={"cookie_name": "__Host-edge_visitor"})
+    (line,) = (await world.ask("/", scheme="https")).get("set-cookie")
+    value, _, attributes = line.removeprefix("__Host-edge_state=").partition(";")
+    assert attributes == " Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000; Secure"
+    got = await world.ask("/", headers=[("cookie", f"a=1; __Host-edge_state={value}")], scheme="https")
+    assert got.get("set-cookie") == []
+    assert world.shop.asked[-1].get("cookie") == ["a=1"]
+
+
 async def test_most_pages_set_nothing() -> None:
     world = World(rules=LIFE)
     eva = Browser(world)

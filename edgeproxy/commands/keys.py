@@ -66,7 +66,7 @@ def run_cookie_read(
         parsed = Keys.parse(keys)
     except BadKey as problem:
         return _usage(err, "cookie", str(problem))
-    if value.strip().startswith(f"{StateSettings().name}="):
+    if value.strip().removeprefix("__Host-").startswith(f"{StateSettings().name}="):
         remembered = value.strip().partition("=")[2].encode("utf-8", "replace")
         lines = state.explain_value(remembered, parsed, now)
         print(*lines, sep="\n", file=out)

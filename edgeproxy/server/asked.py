@@ -62,6 +62,7 @@ class Judge:
         sanitiser: Sanitiser,
         keys: Keys,
         cookie: CookieSettings,
+        state: StateSettings,
         verified: VerifiedCookies,
         *,
         country_header: str | None = None,
@@ -72,7 +73,7 @@ class Judge:
         self._cookie = cookie
         self._name = cookie.name.encode()
         self._verified = verified
-        self._state = StateSettings()
+        self._state = state
         self._states = VerifiedStates()
         self._country_header = (country_header or "").encode()
         self._loop = loop.encode()

@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 
 from edgeproxy.core.durations import DAY
 from edgeproxy.core.model import Problem, Where
+from edgeproxy.core.state import StateSettings
 from edgeproxy.core.visitor import BadKey, CookieSettings, Keys
 from edgeproxy.settings.contradictions import impossible, missing
 from edgeproxy.settings.limits import Limits
@@ -86,6 +87,11 @@ class Settings:
     def cookie(self) -> CookieSettings:
         """Name and age of the visitor cookie, as ``core.visitor`` takes them."""
         return CookieSettings(self.cookie_name, self.cookie_max_age)
+
+    @property
+    def state_cookie(self) -> StateSettings:
+        """Name of our own cookie: protected from sibling hosts where the visitor cookie is (RFC 6265bis, 4.1.3.2)."""
+        return StateSettings("__Host-edge_state") if self.cookie_name.startswith("__Host-") else StateSettings()
 
     @classmethod
     def gather(

@@ -87,7 +87,7 @@ def impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Prob
             f"a cookie named {name} may have no Domain",
             "leave one of the two out (RFC 6265bis, 4.1.3)",
         )
-    if name in ("edge_state", "edge_preview"):
+    if name in ("edge_state", "__Host-edge_state", "edge_preview"):
         no("--cookie-name", f"{name} is a cookie of our own", "take another name")
     for each in fields(Limits):
         if limits.get(each.name, 1) == 0 and "(0: " not in each.metadata["says"]:
