@@ -29,8 +29,8 @@ from edgeproxy.intend import Books
 from edgeproxy.journal import Journal
 from edgeproxy.origin import Limits, ShopAddresses, ShopTransport, Tolerance, tls_context
 from edgeproxy.pages import PageCache
-from edgeproxy.pages.cache import Keeping
 from edgeproxy.pages.counts import Counts
+from edgeproxy.pages.outcome import Keeping
 from edgeproxy.plans import Plans
 from edgeproxy.previewing import Shelf
 from edgeproxy.previewpages import PREVIEW_PAGES

@@ -196,7 +196,7 @@ async def played(ops: list[tuple[Any, ...]]) -> None:
     cache = world.parts.cache
     assert cache is not None
     for path in PATHS:  # the neighbourhood has been seen to share
-        cache._prospects.shared(b"shop.example", path.encode())
+        cache.known.prospects.shared(b"shop.example", path.encode())
     seen = Seen()
     live = {0}  # books since the last request that is still on its way
     running: dict[asyncio.Task[Got], tuple[Visitor, str, set[int], str]] = {}
