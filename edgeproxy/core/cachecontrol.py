@@ -34,12 +34,10 @@ class CacheControl:
     must_revalidate: bool = False
     proxy_revalidate: bool = False
     public: bool = False
-    no_transform: bool = False
     max_age: int | None = None
     s_maxage: int | None = None
     stale_while_revalidate: int | None = None  # RFC 5861, 3
     stale_if_error: int | None = None  # RFC 5861, 4
-    only_if_cached: bool = False  # of requests (5.2.1.7)
     malformed: bool = False  # a part could not be read
 
 
@@ -53,7 +51,7 @@ _RESTRICTS: Final = re.compile(
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LIFETIMES: Final = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
 _SHORT: Final = 256  # bytes; longer ones are not remembered
-_FLAGS: Final = frozenset({"public", "no-transform", "only-if-cached"})
+_FLAGS: Final = frozenset({"public"})
 
 
 def parse(lines: Iterable[bytes]) -> CacheControl:
