@@ -65,6 +65,7 @@ class Connection(HttpToolsProtocol):
         # of the clock: since when the present wait lasts (None: from the next tick on) and what had moved by then
         self._since: float | None = None
         self._moved = 0
+        self._body_since: float | None = None  # the present request's body is being read
         self._stalled: float | None = None
         self._taken = 0
 
@@ -172,8 +173,12 @@ class Connection(HttpToolsProtocol):
         limits = self.guard.limits
         if not self._begun and self._since is not None and now - self._since >= HOLD_SECONDS:
             self._begin_app()
+        if self._body_since is None:
+            self._body_since = now
         if self.flow.read_paused or self.cycle.waiting_for_100_continue:
             self._since = None
+        elif now - self._body_since >= limits.body_seconds:
+            self._refuse(Refused(408, "a body that takes too long", "body_seconds"))
         elif self._since is None:
             self._since, self._moved = now, self._received
         elif now - self._since >= limits.rate_seconds:

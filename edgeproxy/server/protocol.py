@@ -176,6 +176,7 @@ class GuardProtocol(QuickConnection):
         self._begun = False
         self._since = None
         self._received = 0
+        self._body_since = None
         self._overhead = 0
         self._left = body.length
         if self._whole:

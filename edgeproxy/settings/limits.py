@@ -28,6 +28,7 @@ class Limits:
     idle_seconds: float = _limit(5, "seconds", "a connection without a request is kept so long")
     idle_trusted_seconds: float = _limit(75, "seconds", "the same for a trusted proxy in front")
     body_bytes: int = _limit(100 * 1024**2, "size", "bytes of a request's body (0: no limit)")
+    body_seconds: float = _limit(3600, "seconds", "time to a whole body, at whatever rate it comes")
     rate_bytes: int = _limit(500, "size", "bytes a second that a visitor must send or take")
     rate_seconds: float = _limit(10, "seconds", "the time over which that rate is judged")
     linger_seconds: float = _limit(2, "seconds", "after a refusal, what still comes is read and dropped so long")

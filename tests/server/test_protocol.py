@@ -351,6 +351,24 @@ def test_a_body_may_come_slowly_but_not_by_the_drop() -> None:
     run(test())
 
 
+def test_a_body_is_not_waited_for_without_end_at_whatever_rate_it_comes() -> None:
+    async def test() -> None:
+        noted = Noted()
+        guard = noted.guard(Limits(body_seconds=60))
+        connection = pipe(Shop(), guard)
+        await connection.say(post(1000), b"a" * 1000)  # one that ended in time does not count
+        connection.feed(post(10_000_000))
+        for second in range(60):
+            guard.tick(second)
+            connection.feed(b"a" * 1000)
+            await connection.settle()
+            assert not noted.refusals
+        guard.tick(60)
+        assert noted.limits == ["body_seconds"]
+
+    run(test())
+
+
 def test_nobody_is_blamed_while_we_do_not_read() -> None:
     async def test() -> None:
         noted = Noted()
