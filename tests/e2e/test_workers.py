@@ -156,7 +156,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along(
             running = proxy.running
             traffic = Traffic(proxy.base)
             async with httpx.AsyncClient(trust_env=False, timeout=30) as visitor:
-                open_ones = [asyncio.create_task(visitor.get(proxy.base + "/slow")) for _ in range(12)]
+                open_ones = [asyncio.create_task(visitor.get(f"{proxy.base}/slow?{n}")) for n in range(12)]
                 for _ in open_ones:
                     assert await asyncio.to_thread(asked.acquire, timeout=30)
                 async with traffic.flowing():
