@@ -171,7 +171,11 @@ def build_parser() -> argparse.ArgumentParser:
         description="Prints the JSON Schema of one kind of rule file, or of all. Put '#:schema FILE' at the head of"
         " a rule file, and editors complete and check as one types.",
     )
-    schema.add_argument("kind", nargs="?", help="shop, slots, audiences, personas, experience or tests")
+    schema.add_argument(
+        "kind",
+        nargs="?",
+        help="shop, slots, audiences, lifecycle, experience, personas, tests or manners; left out: all",
+    )
 
     record = verbs.add_parser(
         "record",

@@ -144,3 +144,6 @@ def test_explain_tells_a_page_that_was_edited_already(
     monkeypatch.setattr("edgeproxy.commands.look.fetch", lambda _: page)
     assert main(["explain", url, "--rules", str(rules), "--stage", "new"]) == 0
     assert ("came through edgeproxy" in capsys.readouterr().out) is says
+    monkeypatch.setattr("edgeproxy.commands.look.page_of", lambda *_, **__: page)
+    assert main(["render", url, "--rules", str(rules), "--stage", "new"]) == 0
+    assert ("came through edgeproxy" in capsys.readouterr().err) is says

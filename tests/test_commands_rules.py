@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeproxy.cli import main
 from edgeproxy.commands.rules import run_check, run_schema, run_watch
 from edgeproxy.core.schema import KINDS
+from edgeproxy.core.words import either
 from edgeproxy.html.checks import HtmlMarkup
 from edgeproxy.rulebook import Contents, read
 from tests.core.rule_cases import HERE
@@ -108,6 +110,12 @@ def test_schemas_are_printed(kind: str | None) -> None:
     assert run_schema(kind, out, err, markup=MARKUP) == 0
     assert json.loads(out.getvalue())["$schema"].endswith("2020-12/schema")
     assert err.getvalue() == ""
+
+
+def test_help_names_every_kind_of_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["schema", "--help"])
+    assert f"{either(KINDS)};" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_schema_of_no_kind() -> None:

@@ -106,6 +106,17 @@ def test_record_says_what_cannot_be_saved(url: str, says: str, web: Web, tmp_pat
         run_record(tmp_path, [url], StringIO(), fetch=web)
 
 
+def test_pages_that_edgeproxy_has_edited_are_none_of_the_shops(tmp_path: Path) -> None:
+    def through_us(url: str) -> Page:
+        return Page(FRONT.encode(), "text/html", None, 200, url, ((b"via", b"1.1 edgeproxy"),))
+
+    with pytest.raises(Usage, match="name the shop's own address"):
+        run_init("http://tea.example", tmp_path / "rules", [], StringIO(), fetch=through_us)
+    with pytest.raises(Usage, match="name the shop's own address"):
+        run_record(tmp_path, ["http://tea.example/"], StringIO(), fetch=through_us)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pages_of_other_shapes_are_looked_at_first() -> None:
     found = further_pages(Sample("/", FRONT.encode(), None), "http://tea.example/")
     assert found[:2] == ("/p/0", "/c/tea")

@@ -56,7 +56,7 @@ def run_explain(arguments: argparse.Namespace, environ: Mapping[str, str], out: 
             made = _made(book, decision, request, page)
             plan = survey(book, request, page.body, page.content_type, csp=page.csp)
             notes += [made.note] if made.note else waits(book, decision, request.path)
-        if any(name == b"via" and b"edgeproxy" in value for name, value in page.lines):
+        if page.through_us:
             hint = "name the shop's own address with --origin"
             notes.append(f"this page came through edgeproxy, with what a stranger gets already in it: {hint}")
         else:
@@ -95,6 +95,10 @@ def run_render(arguments: argparse.Namespace, environ: Mapping[str, str], out: T
         page = page_of(arguments.page, charset=arguments.charset)
         if page.status != 200:
             raise Usage(f"{page.source}: the shop answered {page.status}; such a page is never edited")
+        if page.through_us:
+            raw.write(
+                "this page came through edgeproxy, with what a stranger gets already in it: ask the shop itself\n"
+            )
         if path is None and not urlsplit(arguments.page).netloc:
             raise Usage(f"say which path {arguments.page} has in the shop, since rules ask for it: --path /")
     url = arguments.page if urlsplit(arguments.page).netloc else f"https://shop.example{path}"

@@ -52,6 +52,11 @@ class Page:
     source: str  # the file or URL it came from
     lines: RawHeaders = ()  # of the answer, lower-case, where there was one
 
+    @property
+    def through_us(self) -> bool:
+        """It came through edgeproxy, with what a stranger gets already in it."""
+        return any(name == b"via" and b"edgeproxy" in value for name, value in self.lines)
+
 
 def book_of(folder: Path) -> RuleBook:
     """The rules folder as a book; Mistakes when it has any, Usage when it is not there."""

@@ -43,7 +43,7 @@ def run_init(
     fetched: dict[str, Page] = {}
 
     def look(path: str) -> None:
-        page = fetch(urljoin(origin, path))
+        page = _shops_own(fetch(urljoin(origin, path)))
         kind = (page.content_type or "").partition(";")[0].strip().lower()
         if page.status != 200 or kind != "text/html":
             out.write(f"  {path}  left out: status {page.status}, {kind or 'no Content-Type'}\n")
@@ -100,8 +100,16 @@ def _sample(path: str, page: Page) -> Sample:
     return Sample(path, page.body, page.content_type)
 
 
+def _shops_own(page: Page) -> Page:
+    if page.through_us:
+        what = "came through edgeproxy, with what a stranger gets already in it"
+        raise Usage(f"{page.source} {what}: name the shop's own address")
+    return page
+
+
 def _html(page: Page) -> Page:
     kind = (page.content_type or "").partition(";")[0].strip().lower()
+    _shops_own(page)
     if page.status != 200:
         raise Usage(f"{page.source}: the shop answered {page.status}; such a page is never edited")
     if kind != "text/html":

@@ -21,6 +21,7 @@ _UNITS: Final = {
     "min": MINUTE,
     "minute": MINUTE,
     "h": HOUR,
+    "hr": HOUR,
     "hour": HOUR,
     "d": DAY,
     "day": DAY,
@@ -28,6 +29,7 @@ _UNITS: Final = {
     "week": WEEK,
 }
 _DURATION: Final = re.compile(r"([0-9]{1,6}) ?([a-z]+)", re.ASCII)
+_LONGER: Final = re.compile(r"(mon|month|y|yr|year)s?")
 
 
 class NotADuration(ValueError):
@@ -45,6 +47,8 @@ def parse(text: str) -> float:
         seconds = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s"))
         if seconds and number:
             return number * seconds
+        if _LONGER.fullmatch(unit):
+            raise NotADuration(f'"{text}": months and years differ in length: write days or weeks, like "365 days"')
     raise NotADuration(f'"{text}" is no duration: write it like "7d", "12h" or "30 minutes"')
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from edgeproxy.core.audiences import named
 from edgeproxy.core.decide import known
 from edgeproxy.core.markup import Markup
-from edgeproxy.core.memory import MOST_SHOWN
+from edgeproxy.core.memory import MOST_SHOWN, ORDER, SIGNED_IN, SIGNED_OUT
 from edgeproxy.core.model import NOBODY, Experience, Facts, PageRequest, Problem, RuleBook, Severity, Where
 from edgeproxy.core.words import meant
 
@@ -44,6 +44,7 @@ def warnings(book: RuleBook, used: Used, fragments: Collection[str], shelf: str,
             book.shop.where, "consent", what, "write [consent]; or consent = { needed = false }, if none is needed"
         )
     yield from _too_much_to_remember(book)
+    yield from _misspelt_events(book)
     for experience in book.experiences:
         if _without_cookie(book, experience):
             yield from _missed_by_crawlers(experience, markup)
@@ -73,6 +74,20 @@ def _too_much_to_remember(book: RuleBook) -> Iterator[Problem]:
         what = f"caps and gaps may need {need} bytes of a visitor's cookie, and {ROOM} are there"
         hint = "the oldest showings are forgotten then: smaller caps, or groups that are counted together"
         yield _warning(book.shop.where, "", what, hint)
+
+
+def _misspelt_events(book: RuleBook) -> Iterator[Problem]:
+    """Events that a rule waits for, that no page says and that are nearly one that is said.
+
+    Others may come by the shop's header alone, so they are nobody's mistake.
+    """
+    said = {ORDER, SIGNED_IN, SIGNED_OUT, *(book.lifecycle.events if book.lifecycle is not None else ())}
+    for experience in book.experiences:
+        wait = experience.courtesy.not_before
+        for event in dict.fromkeys((*experience.courtesy.stop_after, *((wait.event,) if wait is not None else ()))):
+            hint = meant(event, said) if event not in said else ""
+            if hint:
+                yield _warning(experience.where, experience.name, f'no page says that "{event}" happened', hint)
 
 
 def _missed_by_crawlers(experience: Experience, markup: Markup) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from itertools import product
 from urllib.parse import quote, unquote_to_bytes
 
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _HIGH = re.compile("[^\x00-\x7f]")
 _ANY_DEPTH = "**"
 _MOST_INNER_STARS = 3
@@ -219,7 +220,8 @@ def check(pattern: str, written: str | None = None) -> str:
     """The pattern itself when it can match something.  Raises PatternError, which names it as ``written``."""
     written = pattern if written is None else written
     if not pattern.startswith("/"):
-        hint = f'did you mean "{written[: len(written) - len(pattern)]}/{pattern}"?' if pattern.strip() else ""
+        bare = _ADDRESS.sub("", pattern).lstrip("/")  # an address that was copied from the browser
+        hint = f'did you mean "{written[: len(written) - len(pattern)]}/{bare}"?' if pattern.strip() else ""
         raise PatternError(written, "a path begins with /", hint)
     for mark, name in (("?", "query"), ("#", "fragment")):
         if mark in pattern:

@@ -17,11 +17,18 @@ from edgeproxy.core import durations
         ("90s", 90),
         ("5min", 300),
         ("1 Hour", 3600),
+        ("24 hrs", 86400),
         (" 2 days ", 172800),
     ],
 )
 def test_words_to_seconds(text: str, seconds: float) -> None:
     assert durations.parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["2 years", "1 year", "3 months", "1y"])
+def test_months_and_years_are_told_to_be_days(text: str) -> None:
+    with pytest.raises(durations.NotADuration, match='write days or weeks, like "365 days"'):
+        durations.parse(text)
 
 
 @pytest.mark.parametrize("text", ["", "7", "d", "0d", "-1d", "1.5h", "7 dayss", "forever", "7d 3h", "٣d", "9999999d"])

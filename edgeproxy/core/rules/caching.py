@@ -6,6 +6,7 @@ Called by ``core.rulefile`` once shop.toml is read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -23,6 +24,9 @@ NEVER: Final = "never"
 
 _USUAL: Final = ("/cart", "/basket", "/checkout", "/account", "/my-account", "/customer", "/login", "/orders", "/admin")
 """Where shops have what belongs to one visitor."""
+
+_OWN: Final = re.compile(r"sess(?:ion|id)|[._-]sid$|logged[._-]?in|remember|auth|basket|cart(?![a-z])", re.IGNORECASE)
+"""Names of cookies that shops keep a visitor by; tokens of forms are not meant, pages that hold one are never kept."""
 
 
 def _tables(value: object, spot: Spot) -> Sequence[object] | None:
@@ -179,6 +183,14 @@ def _dangers(rule: CacheRule, spot: Spot, never: Paths | None) -> None:
         spot.at(STRIP_SET_COOKIE.name).warn(
             "takes away every cookie that these pages set, also what a session begins with", "name those that are meant"
         )
+    hint = "leave it out, or name it in bypass_cookies"
+    for part, names, what in (
+        (IGNORE_COOKIES, rule.ignore_cookies.texts, "whoever has it gets everybody's page"),
+        (STRIP_SET_COOKIE, rule.strip_set_cookie.texts, "who would get it here never does"),
+    ):
+        own = next((name for name in names if _OWN.search(name) and name not in rule.bypass_cookies), None)
+        if own is not None:
+            spot.at(part.name).warn(f'"{own}" sounds like what belongs to one visitor: {what}', hint)
     personal = next((path for path in _USUAL if rule.on.match(path) or rule.on.match(f"{path}/x")), None)
     if personal is not None:
         spot.at(ON.name).warn(

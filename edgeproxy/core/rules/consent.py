@@ -125,6 +125,8 @@ def read(value: object, spot: Spot) -> Consent | None:
         return None
     if not row.good:
         return None
+    if form is ConsentForm.VALUE and any(not one.strip("*") for one in row.get(YES) or ()):
+        spot.at(YES.name).warn("every value is a yes, a refusal too", "name what the banner writes for a yes")
     said = (row.get(YES), row.get(PURPOSES), row.get(CATEGORIES), row.get(GROUPS))
     wanted = next((one for one in said if one is not None), _WANTED.get(form, ()))
     return Consent(True, row.get(COOKIE) or _COOKIES.get(form, ""), form, wanted)
