@@ -565,9 +565,9 @@ async def test_the_time_to_a_connection_is_part_of_the_deadline(tls: bool, monke
         late += 1.5
         return found
 
-    async def head(self: Exchange, patience: Patience) -> None:
+    async def head(self: Exchange, patience: Patience, *rest: Any) -> None:
         given.append(patience.left)
-        await waiting(self, patience)
+        await waiting(self, patience, *rest)
 
     waiting = Exchange.head
     monkeypatch.setattr(Lender, "borrow", slowly)
