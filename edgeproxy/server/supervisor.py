@@ -126,7 +126,9 @@ class Supervisor:
         self._stop.set()
         for sock in self.bound:
             sock.close()
-        waiting = [asyncio.create_task(self._see_off(child)) for child in tuple(self._alive)]
+        unborn = self._alive - self._covered.keys()  # they serve nobody yet
+        waiting = [asyncio.create_task(child.kill()) for child in unborn]
+        waiting += [asyncio.create_task(self._see_off(child)) for child in tuple(self._covered)]
         hurried = asyncio.create_task(hurry.wait())
         while waiting and any(not task.done() for task in waiting):
             await asyncio.wait({hurried, *(t for t in waiting if not t.done())}, return_when=asyncio.FIRST_COMPLETED)
@@ -202,6 +204,8 @@ class Supervisor:
             try:
                 await self._begin(slot)
             except CannotStart as problem:
+                if self.stopping:
+                    return
                 self._failures[slot] += 1
                 self.restarts.add("failed")
                 _log.error("%s; it is tried again", problem)
@@ -243,8 +247,9 @@ class Supervisor:
             try:
                 await self._begin(slot, instead_of=old)
             except CannotStart as problem:
-                self.restarts.add("failed")
-                _log.error("%s; what runs goes on", problem)
+                if not self.stopping:
+                    self.restarts.add("failed")
+                    _log.error("%s; what runs goes on", problem)
                 return False
             self.restarts.add("asked")
             self._failures[slot] = 0
@@ -342,13 +347,13 @@ class Supervisor:
         return summed([self._ended, *(child.numbers for child in self._alive)])
 
     async def _each(self, ask: Callable[[Child], Awaitable[None]]) -> None:
-        """Ask everybody who is alive at once; who does not answer is not waited for."""
+        """Ask everybody who serves or leaves at once; who does not answer is not waited for."""
 
         async def quietly(child: Child) -> None:
             with contextlib.suppress(Gone, Unable, TimeoutError):
                 await ask(child)
 
-        await asyncio.gather(*(quietly(child) for child in tuple(self._alive)))
+        await asyncio.gather(*(quietly(child) for child in tuple(self._covered)))
 
     async def numbers(self) -> dict[str, Any]:
         """The same as ``metrics``, in plain types."""

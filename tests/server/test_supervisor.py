@@ -504,6 +504,28 @@ def test_a_worker_that_asks_to_leave_gets_a_successor_first(tmp_path: Path) -> N
     run(test())
 
 
+def test_a_worker_that_has_not_come_yet_is_asked_nothing_and_a_stop_does_not_wait_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 1) as made:
+            made.change = lambda each: setattr(each, "deaf", True)
+            restarting = asyncio.create_task(made.supervisor.restart())
+            await made.until(lambda: len(made.started) == 2 and made.started[1].asked)
+            await made.supervisor.metrics()
+            await made.supervisor.past()
+            await made.supervisor.stop(asyncio.Event())
+            assert not await restarting
+            assert made.started[1].kinds() == ["Start"]
+            assert "Report" not in [type(each).__name__ for each in made.started[1].asked]
+            assert made.started[1].process.code.result() == -9
+            assert "Drain" in made.started[0].kinds()
+            assert "failed" not in (await made.supervisor.metrics())[0].decode()
+
+    run(test())
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
 # ------------------------------------------------------------------ numbers
 
 
