@@ -392,7 +392,7 @@ def saying(data: bytes) -> Iterator[str]:
                 except OSError:
                     return
                 with connection:
-                    connection.recv(1)
+                    connection.recv(65536)  # all of it, or closing is a reset
                     connection.sendall(data)
 
         thread = threading.Thread(target=answer_all, daemon=True)
@@ -408,6 +408,17 @@ def test_what_is_no_shop_is_told(scheme: str, says: str, capsys: pytest.CaptureF
     with saying(b"220 mail.example ESMTP\r\n") as address:
         assert main(["doctor", "--origin", f"{scheme}://{address}", "--rules", str(DEMO_RULES)]) == 1
     assert says in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("key")
+def test_a_page_that_breaks_off_is_told_and_its_slots_are_not_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    half = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9000\r\n\r\n<!doctype html><title>Half"
+    with saying(half) as address:
+        assert main(["doctor", "--origin", f"http://{address}", "--rules", str(DEMO_RULES)]) == 1
+    out = capsys.readouterr().out
+    assert "/ cannot be read" in out
+    assert "the answer broke off" in out
+    assert "is not there" not in out
 
 
 @pytest.mark.usefixtures("key")

@@ -111,7 +111,8 @@ def look(setup: Setup, client: Client, asked: Sequence[str], environ: Mapping[st
         return seen
     first = _page(client, "/")
     if not first.last.status:
-        return replace(seen, reach=replace(seen.reach, trouble="http", what=first.last.trouble))
+        kind = "late" if first.last.trouble == _LATE else "http"
+        return replace(seen, reach=replace(seen.reach, trouble=kind, what=first.last.trouble))
     pages = [first]
     direct = client.get(first.last.path, proto=None, coding=_COMPRESSED)
     plain = client.get(first.last.path, proto="http", coding=_COMPRESSED)
@@ -194,6 +195,7 @@ class Client:
         lines = self._lines(proto, coding)
         since = time.perf_counter()
         first = 0.0
+        told: http.client.HTTPResponse | None = None
         name, port = self._address
         connection = (
             http.client.HTTPSConnection(name, port, timeout=DEADLINE, context=self.tls)
@@ -213,8 +215,11 @@ class Client:
                     body += data
                     if time.perf_counter() - since > DEADLINE:
                         raise TimeoutError
+                if told.length and len(body) <= MAX_BYTES:  # read1 takes an early end for the end
+                    raise http.client.IncompleteRead(body, told.length)
         except (OSError, http.client.HTTPException) as problem:
-            answer = Answer(path, 0, proto=proto, first_byte=first, trouble=_words(problem))
+            status = told.status if told is not None else 0
+            answer = Answer(path, status, proto=proto, first_byte=first, trouble=_words(problem))
         else:
             raw = tuple((k.lower().encode("latin-1"), v.encode("latin-1", "replace")) for k, v in told.getheaders())
             answer = _decoded(Answer(path, told.status, raw, body, proto, first, length=len(body)))
@@ -267,11 +272,16 @@ def _decoded(answer: Answer) -> Answer:
         return replace(answer, body=b"", trouble=trouble)
 
 
+_LATE: Final = f"no answer within {DEADLINE:g} s"
+
+
 def _words(problem: Exception) -> str:
     if isinstance(problem, TimeoutError):
-        return f"no answer within {DEADLINE:g} s"
+        return _LATE
     if isinstance(problem, http.client.RemoteDisconnected):
         return "the shop closed the connection without an answer"
+    if isinstance(problem, ConnectionResetError):
+        return "the shop reset the connection"
     if isinstance(problem, http.client.BadStatusLine):
         return "what answered is no HTTP"
     if isinstance(problem, http.client.IncompleteRead):

@@ -98,7 +98,7 @@ class Reach:
     addresses: tuple[str, ...] = ()
     connect: float = 0.0
     certificate: Certificate | None = None
-    trouble: str = ""  # "dns", "refused", "timeout", "tls", "http"; "": none
+    trouble: str = ""  # "dns", "refused", "timeout", "tls", "late", "http"; "": none
     what: str = ""  # the trouble in words
 
 

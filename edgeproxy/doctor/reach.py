@@ -40,6 +40,10 @@ _UNREACHABLE: Final = {
             " --origin-ca FILE; on a private network http:// is an answer too"
         ),
     ),
+    "late": (
+        "The shop takes the connection and does not answer",
+        "look into the shop's own log: does it wait for something (a database)? Or check http:// against https://",
+    ),
     "http": (
         "What answers there does not speak HTTP",
         "check the port in --origin, and http:// against https://",

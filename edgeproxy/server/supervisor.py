@@ -204,7 +204,7 @@ class Supervisor:
             try:
                 await self._begin(slot)
             except CannotStart as problem:
-                if self.stopping:
+                if self._stop.is_set():
                     return
                 self._failures[slot] += 1
                 self.restarts.add("failed")
