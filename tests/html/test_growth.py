@@ -37,6 +37,7 @@ def test_what_would_multiply_is_refused_before_it_is_parsed(body: bytes, why: st
         b"<p>p <b>b</b> <i class='icon'>i</i> <a href='/'>a</a></p>" * 5000,
         b"<p><b><b><i><i class=y title='a &gt; b'>left open<a>" * 4000,
         b"<p>one <em title='a > b'>odd</em>" + b"<p>x" * 20_000,
+        b"<p><em title='a > b'><a" + b"".join(b" a%d" % i for i in range(20)) + b">a</a></em>" + b"<p>x" * 5000,
         b"<div>" * 400_000,
         b"<ul>" + b"<li>item" * 200_000,
         b"<p><a" + b"".join(b" a%d='>'" % i for i in range(60)) + b">a" + b"<p>x" * 5000,
