@@ -55,7 +55,7 @@ class Draft:
 
 NO_DRAFTS: Final = Draft(
     "",
-    "a draft",
+    "draft",
     None,
     (Problem(Where("--drafts"), "no drafts are shown here", hint="start edgeproxy with --drafts DIR"),),
 )

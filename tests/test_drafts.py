@@ -205,6 +205,7 @@ async def test_a_draft_that_is_none_is_told_as_text(repository: Path, name: str)
     assert b"<script>alert" not in got.body
     nowhere = await World().ask("/", headers=[leave(Leave.ANY, name)])
     assert b"no drafts are shown here" in nowhere.body
+    assert b"The draft cannot be shown" in nowhere.body
 
 
 async def test_drafts_leave_no_trace_in_what_is_live(repository: Path) -> None:

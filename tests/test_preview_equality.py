@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgeproxy import recordings
+from edgeproxy.core import state
 from edgeproxy.core.flags import PreviewFlags
+from edgeproxy.core.memory import moored
 from edgeproxy.core.tokens import Leave, Session, sign_session
 from edgeproxy.core.visitor import sign
 from edgeproxy.rulebook import load
@@ -47,7 +49,7 @@ async def test_a_thousand_previews_are_what_visitors_get() -> None:
     live, preview = World(Shop(answer)), World(Shop(answer))
     live.books.book = preview.books.book = book
     changed = 0
-    personas = [name for name, one in book.personas.items() if one.visitor.memory is None]  # told by the shop's cookie
+    assert any(one.visitor.memory is not None for one in book.personas.values()), "some are known by what is remembered"
     for number in range(TIMES):
         page = dice.choice([*PAGES, *(f"{path}?color=red" for path in PAGES)])
         at = NOON + dice.randrange(-YEAR, YEAR) // 60 * 60
@@ -55,21 +57,24 @@ async def test_a_thousand_previews_are_what_visitors_get() -> None:
             ("user-agent", dice.choice(["Desktop", "Phone Mobile"])),
             ("accept-language", dice.choice(["sv", "en", "de"])),
         ]
-        persona = dice.choice([None, *personas])
+        persona = dice.choice([None, *book.personas])
         if persona is None:
             stage = dice.choice(book.shop.stages)
             segments = tuple(one for one in book.shop.segments if dice.random() < 0.4)
             flags = PreviewFlags(stage=stage, segments=segments)
-            cookie: str | None = sign(KEYS, at, stage=stage, segments=segments)
+            own = [f"edge_visitor={sign(KEYS, at, stage=stage, segments=segments)}"]
         else:
             visitor = book.personas[persona].visitor
             flags = PreviewFlags(persona=persona)
-            cookie = None
+            own = []
             if visitor.stage is not None or visitor.segments or visitor.id is not None:
-                cookie = sign(KEYS, at, stage=visitor.stage, segments=visitor.segments, id=visitor.id)
+                told = sign(KEYS, at, stage=visitor.stage, segments=visitor.segments, id=visitor.id)
+                own.append(f"edge_visitor={told}")
+            if visitor.memory is not None:
+                own.append(f"edge_state={state.sign(moored(visitor.memory, at), KEYS, at).value}")
         live.now = at
-        own = [("cookie", f"edge_visitor={cookie}")] if cookie else []
-        right = await live.ask(page, headers=[*headers, *own, ("accept", "*/*")])
+        cookies = [("cookie", "; ".join(own))] if own else []
+        right = await live.ask(page, headers=[*headers, *cookies, ("accept", "*/*")])
         moment = datetime.fromtimestamp(at, UTC).isoformat()
         flags = PreviewFlags(flags.stage, flags.segments, flags.persona, at=moment)
         session = sign_session(Session(Leave.ANY, flags, int(NOON + 600)), KEYS)

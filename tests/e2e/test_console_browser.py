@@ -194,3 +194,20 @@ def test_a_hostile_page_is_photographed_where_it_is_and_changes_nothing_in_the_s
     assert (tmp_path / "sheet.html").read_text("utf-8").count("<img") == 2
     assert {method for method, _ in asked} == {"GET"}
     assert {target for _, target in asked} <= {"/", "/frame", "/deep/", "/favicon.ico"}
+
+
+def test_the_consoles_reasons_are_those_of_the_preview(browser: Browser, demo: Demo) -> None:
+    with httpx.Client(trust_env=False, base_url=demo.shop, headers={"accept": "text/html"}) as client:
+        told = client.get("/?edge_persona=eva&edge_explain=json", follow_redirects=True).json()
+    with window(browser, 1280) as one:
+        one.page.goto(demo.console + "/explain")
+        one.page.get_by_label("Page").fill("/")
+        one.page.get_by_label("Persona").select_option("eva")
+        one.page.get_by_role("button", name="Explain").click()
+        words = one.page.locator("main").inner_text()
+    assert told["lane_why"] in words
+    assert told["experiences"]
+    assert told["slots"]
+    for row in (*told["experiences"], *told["slots"]):
+        for part in ("name", "outcome", "why", "where", "find"):
+            assert row.get(part, "") in words, (row["name"], part)
