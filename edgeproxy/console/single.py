@@ -19,6 +19,7 @@ from edgeproxy.console.overview import Books, Rules, Standing, Workers
 from edgeproxy.core.model import Problem, RuleBook, Severity
 from edgeproxy.core.paths import compile_paths
 from edgeproxy.core.signing import Keys
+from edgeproxy.core.words import count
 from edgeproxy.counters import Export
 from edgeproxy.exposition import CONTENT_TYPE
 from edgeproxy.history import Past, merged
@@ -65,7 +66,7 @@ class OneProcess:
         lines = [f"ready, rules {book.version}"]
         mistakes = sum(problem.severity is Severity.MISTAKE for problem in self._problems)
         if mistakes:
-            lines.append(f"the rules on disk have {mistakes} mistakes; these are the last good ones")
+            lines.append(f"the rules on disk have {count(mistakes, 'mistake')}; these are the last good ones")
         return Standing(True, lines)
 
     async def metrics(self) -> tuple[bytes, str]:

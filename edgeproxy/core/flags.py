@@ -88,7 +88,8 @@ def read_flags(pairs: Iterable[tuple[str, str]]) -> tuple[PreviewFlags, tuple[st
     for name in ("edge_off", "edge_explain", "edge_outline"):
         text = single.get(name, "0").lower()
         if text not in _YES | _NO:
-            problems.append(f"{name} is {shown(text)}, wanted 1 or 0")
+            wanted = "1, 0 or json" if name == "edge_explain" else "1 or 0"
+            problems.append(f"{name} is {shown(text)}, wanted {wanted}")
         switches[name] = text in _YES
     flags = PreviewFlags(
         stage=single.get("edge_stage"),

@@ -25,6 +25,7 @@ from typing import Any, Final, TypeVar
 from edgeproxy import exposition
 from edgeproxy.console.overview import Rules, Standing, Workers
 from edgeproxy.core.signing import Keys
+from edgeproxy.core.words import count
 from edgeproxy.counters import Counters, summed
 from edgeproxy.history import Past, exported, merged
 from edgeproxy.server import control
@@ -335,7 +336,9 @@ class Supervisor:
             return Standing(False, ["no rules are live: the folder has mistakes"])
         lines = [f"ready, rules {self.news.live.version}", f"{len(self.children)} of {self.slots} workers"]
         if self.news.seen.mistakes:
-            lines.append(f"the rules on disk have {self.news.seen.mistakes} mistakes; these are the last good ones")
+            lines.append(
+                f"the rules on disk have {count(self.news.seen.mistakes, 'mistake')}; these are the last good ones"
+            )
         return Standing(True, lines)
 
     async def metrics(self) -> tuple[bytes, str]:

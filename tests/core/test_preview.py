@@ -392,7 +392,7 @@ def test_a_moment_changes_what_fits() -> None:
         ("edge_at=2026-02-30", 'edge_at is "2026-02-30": write a day or a moment, 2026-12-24 or 2026-12-24T10:00'),
         ("edge_at=10:00", 'edge_at is "10:00": write a day or a moment, 2026-12-24 or 2026-12-24T10:00'),
         ("edge_off=maybe", 'edge_off is "maybe", wanted 1 or 0'),
-        ("edge_explain=maybe", 'edge_explain is "maybe", wanted 1 or 0'),
+        ("edge_explain=maybe", 'edge_explain is "maybe", wanted 1, 0 or json'),
         ("edge_stage=new&edge_stage=loyal", "edge_stage is there more than once: the last one holds"),
         ("edge_stage=" + "x" * 65, "edge_stage is longer than 64 characters: not taken"),
         ("edge_stage=%3Cb%3E%00%0Dx", 'unknown stage "<b>��x" (there is new, exploring, customer, loyal and lapsed)'),

@@ -225,7 +225,7 @@ def test_rules_become_live_only_when_every_worker_finds_them_good(tmp_path: Path
             assert [each.asked[-1] for each in made.started] == [control.Settle(False)] * 2
             ready = await made.supervisor.readiness()
             assert ready.ok
-            assert ready.lines[-1] == "the rules on disk have 1 mistakes; these are the last good ones"
+            assert ready.lines[-1] == "the rules on disk have 1 mistake; these are the last good ones"
 
     run(test())
 
