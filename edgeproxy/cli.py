@@ -289,10 +289,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
-    from edgeproxy.commands.looking import Mistakes, Usage
+    from edgeproxy.commands.looking import Mistakes, Usage, sound_addresses
 
     arguments = build_parser().parse_args(argv)
     try:
+        if arguments.verb not in {"serve", "demo"}:  # settings tell every problem at once
+            sound_addresses(arguments)
         return _run(arguments)
     except Usage as error:
         print(f"edgeproxy {arguments.verb}: {error}", file=sys.stderr)

@@ -147,3 +147,21 @@ def test_explain_tells_a_page_that_was_edited_already(
     monkeypatch.setattr("edgeproxy.commands.look.page_of", lambda *_, **__: page)
     assert main(["render", url, "--rules", str(rules), "--stage", "new"]) == 0
     assert ("came through edgeproxy" in capsys.readouterr().err) is says
+
+
+@pytest.mark.parametrize("address", ["http://[bad/", "http://x:99999999/", "http://x:abc/", f"http://{'a' * 300}/"])
+@pytest.mark.parametrize(
+    "verb",
+    [["explain"], ["explain", "/", "--origin"], ["render"], ["record"], ["init", "--rules", "none", "--origin"]]
+    + [["sheet", "--pages", "/", way] for way in ("--origin", "--proxy", "--link")]
+    + [["preview", "--any"], ["doctor", "--origin"]],
+    ids=" ".join,
+)
+def test_what_can_be_no_address_is_told(verb: list[str], address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*verb, address]) == 2
+    assert "is no address" in capsys.readouterr().err
+
+
+def test_a_country_is_two_letters(rules: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "http://shop.example/", "--rules", str(rules), "--country", "Sweden"]) == 2
+    assert "two letters" in capsys.readouterr().err

@@ -58,6 +58,19 @@ class Page:
         return any(name == b"via" and b"edgeproxy" in value for name, value in self.lines)
 
 
+def sound_addresses(arguments: argparse.Namespace) -> None:
+    """Usage when what looks like an address among the arguments can be none: said once, for every verb."""
+    given = (one for value in vars(arguments).values() for one in (value if isinstance(value, list) else [value]))
+    for text in given:
+        if isinstance(text, str) and text.startswith(("http://", "https://")):
+            try:
+                parts = urlsplit(text)
+                parts.port  # noqa: B018 - it is read when it is asked for
+                (parts.hostname or "").encode("idna")
+            except ValueError as error:
+                raise Usage(f"{text[:200]} is no address: {error}") from None
+
+
 def book_of(folder: Path) -> RuleBook:
     """The rules folder as a book; Mistakes when it has any, Usage when it is not there."""
     if not folder.is_dir():
@@ -133,8 +146,14 @@ def request_of(
         query=parts.query,
         headers=headers_of(arguments.header),
         at=at,
-        country=arguments.country.upper() if arguments.country else None,
+        country=_country(arguments.country),
     )
+
+
+def _country(text: str | None) -> str | None:
+    if text and not (len(text) == 2 and text.isascii() and text.isalpha()):
+        raise Usage(f'--country: "{text}" is not a country; write its two letters: SE')
+    return text.upper() if text else None
 
 
 def headers_of(lines: list[str]) -> RawHeaders:

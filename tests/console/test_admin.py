@@ -72,8 +72,8 @@ def test_it_is_ready_with_the_last_good_rules_and_says_so() -> None:
     )
     reply = ask(admin(books=Books(problems=problems)), "/readyz")
     assert reply.status_code == 200
-    assert "1 mistakes" in reply.text
-    assert "mistakes" not in ask(admin(books=Books(problems=problems[1:])), "/readyz").text
+    assert "1 mistake;" in reply.text
+    assert "mistake" not in ask(admin(books=Books(problems=problems[1:])), "/readyz").text
 
 
 def test_it_is_not_ready_without_rules_or_when_a_stop_has_begun() -> None:
