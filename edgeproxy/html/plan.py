@@ -6,6 +6,7 @@ Here: ``plan``, pure.  Not here: how ranges are found (``locate``), what goes th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 import turbohtml
@@ -17,6 +18,7 @@ from edgeproxy.html.locate import Source
 from edgeproxy.html.model import Charset, PagePlan, SlotPlace
 from edgeproxy.html.survey import Survey
 
+_ID = re.compile(r"#[A-Za-z][A-Za-z0-9_-]*")
 _NO_CHILDREN: Mapping[str, Collection[str]] = {}
 
 
@@ -45,7 +47,8 @@ def plan(
     source = Source(body, charset.bom)
     guards.depth(source.document)
     survey = Survey(source, charset)
-    places = {slot.name: _slot(survey, slot, children.get(slot.name)) for slot in slots}
+    known = _by_id(survey, slots)
+    places = {slot.name: _slot(survey, slot, children.get(slot.name), known.get(slot.find)) for slot in slots}
     allowed = policy.read(margins.policies(source, csp))
     head_end, body_end = margins.head_end(source), margins.body_end(source)
     return PagePlan(
@@ -60,8 +63,22 @@ def plan(
     )
 
 
-def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPlace:
-    found = matching(survey, slot)
+def _by_id(survey: Survey, slots: Sequence[Slot]) -> dict[str, list[turbohtml.Element]]:
+    """What the selectors that are a single ``#id`` find, in one walk: turbohtml keeps names and classes, but no ids."""
+    asked = {slot.find for slot in slots if _ID.fullmatch(slot.find)}
+    if len(asked) < 2:
+        return {}
+    there: dict[str, list[turbohtml.Element]] = {}
+    for element in survey.source.document.select(", ".join(asked)):
+        there.setdefault((element.attr("id") or "").lower(), []).append(element)
+    # matches: only in quirks mode are ids alike whatever their case
+    return {find: [one for one in there.get(find[1:].lower(), ()) if one.matches(find)] for find in asked}
+
+
+def _slot(
+    survey: Survey, slot: Slot, wanted: Collection[str] | None, known: list[turbohtml.Element] | None
+) -> SlotPlace:
+    found = matching(survey, slot, known)
     if isinstance(found, SlotPlace):
         return found
     if slot.expect is Expect.ONE and len(found) != 1:
@@ -70,15 +87,17 @@ def _slot(survey: Survey, slot: Slot, wanted: Collection[str] | None) -> SlotPla
     return SlotPlace(slot, len(found), tuple(survey.describe(element, asked) for element in found))
 
 
-def matching(survey: Survey, slot: Slot) -> list[turbohtml.Element] | SlotPlace:
-    """The elements that a slot's selector finds; or what to say where it cannot even be asked."""
+def matching(
+    survey: Survey, slot: Slot, known: list[turbohtml.Element] | None = None
+) -> list[turbohtml.Element] | SlotPlace:
+    """The elements that a slot's selector finds (``known``: has found); or what to say where it cannot be asked."""
     selector = selectors.compiled(slot.find, survey.charset)
     if selector is None:
         missing = f'{survey.charset.label} has not all characters of "{slot.find}"'
         if survey.charset.source == "default":
             missing = f'the page declares no charset, so that the characters of "{slot.find}" cannot be looked for'
         return SlotPlace(slot, 0, (), missing if slot.expect is Expect.ONE else "")
-    found = survey.source.document.select(selector)
+    found = known if known is not None else survey.source.document.select(selector)
     if survey.source.has_template:
         found = [element for element in found if not _in_template(element)]
     return found

@@ -261,3 +261,20 @@ def test_policies_in_the_page_count_too() -> None:
     assert (page.nonce, page.inline_styles, page.style_elements) == ("m", False, True)
     page = planned(META % b"style-src 'self'", "#x", Expect.ANY)
     assert (page.nonce, page.inline_styles, page.style_elements) == (None, False, False)
+
+
+@pytest.mark.parametrize(
+    ("doctype", "found"), [(b"<!doctype html>", {"#hero": [1, 3], "#Hero": [0]}), (b"", {"#hero": [0, 1, 2, 3]})]
+)
+def test_ids_are_alike_whatever_their_case_in_quirks_mode_alone(doctype: bytes, found: dict[str, list[int]]) -> None:
+    """Slots that are found by id are looked for together, and found as each alone; never in a template."""
+    tags = (b"<p id=Hero>a</p>", b"<p id=hero>b</p>", b"<p id=HERO>c</p>", b"<svg id=h&#101;ro></svg>")
+    body = doctype + b"<body>" + b"".join(tags) + b"<template><p id=hero></template><p id=menu>"
+    finds = ("#hero", "#Hero", "#menu", "#none")
+    slots = [slot(find, find, Expect.ANY) for find in finds]
+    together = plan(body, UTF8, slots).slots
+    for find, numbers in found.items():
+        assert [element.start for element in together[find].elements] == [body.index(tags[n]) for n in numbers]
+    for one in slots:
+        assert plan(body, UTF8, [one]).slots[one.name] == together[one.name]
+    assert [together[find].count for find in ("#menu", "#none")] == [1, 0]
