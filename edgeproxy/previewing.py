@@ -29,7 +29,7 @@ from edgeproxy.core import policy
 from edgeproxy.core.asking import LEAVE_PATH
 from edgeproxy.core.decide import decide
 from edgeproxy.core.explain import explain
-from edgeproxy.core.explanation import Explanation, Written, as_json
+from edgeproxy.core.explanation import TO_OTHERS, Explanation, Written, as_json
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, Problem, RuleBook, Severity
 from edgeproxy.core.policy import is_document
 from edgeproxy.core.preview import Active
@@ -315,7 +315,7 @@ def _told(
         notes.append(f"the shop answers {status}" + (f", and leads to {to[:300]}" if to else ""))
     if body is not None:
         kept = would_keep(intent.book, intent.request.path, status, lines, body, intent.request.at)
-        notes.append(f"to others than previewers: {kept.says}")
+        notes.append(TO_OTHERS + kept.says)
     return explain(
         intent.book,
         active.visitor,

@@ -14,6 +14,7 @@ from edgeproxy.core.model import Outcome
 from edgeproxy.core.words import both, count
 
 NOBODYS: Final = "the shop's own"
+TO_OTHERS: Final = "to others than previewers: "  # begins a note that is about caches, and so not about the page
 
 
 @dataclass(frozen=True, slots=True)

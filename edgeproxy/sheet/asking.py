@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from edgeproxy.core.explanation import TO_OTHERS
 from edgeproxy.core.flags import PreviewFlags
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.tokens import Leave, Session, sign_session
@@ -151,7 +152,7 @@ async def _cell(proxy: Front, place: Place, own: Cell | None) -> tuple[Cell, Map
         edits=edits_of(explanation),
         outlines=tuple((one["selector"], one["label"]) for one in explanation.get("outlines", ())),
         lane=f"{explanation['lane']}: {explanation['lane_why']}",
-        notes=tuple(explanation["notes"]),
+        notes=tuple(note for note in explanation["notes"] if not str(note).startswith(TO_OTHERS)),
     )
     problem = _problem(cell)
     # what is told of a page that was edited is how it leaves; of one that was not, why

@@ -62,6 +62,17 @@ def test_each_cell_is_the_page_that_this_visitor_gets() -> None:
     assert found.broken == ()
 
 
+def test_what_caches_make_of_a_page_is_no_matter_of_a_sheet() -> None:
+    rules = {
+        "experiences/calm.toml": RULES["experiences/calm.toml"].replace(
+            'for = "newcomers"', 'for = "newcomers"\nfrom = 2036-01-01'
+        )
+    }
+    found = cell(sheet(world(rules=rules), "/"), "/", "bo")
+    assert found.body == PAGE
+    assert not any("previewers" in note for note in found.notes)
+
+
 def test_what_reads_differently_is_told() -> None:
     found = cell(sheet(world(), "/"), "/", "eva")
     assert (found.taken, found.added) == ("Old", "Good to see you")
