@@ -20,6 +20,7 @@ from typing import Final, Protocol, TypeVar
 
 from edgeproxy.console.overview import Standing
 from edgeproxy.core.visitor import BadKey
+from edgeproxy.core.words import count
 from edgeproxy.counters import Counters
 from edgeproxy.rulebook import Contents, changes, read
 from edgeproxy.server import control, handover
@@ -167,7 +168,7 @@ class News:
         for problem in self.seen.problems:
             _log.warning("%s", problem)
         if take:
-            last = f"rules {self.seen.version} are live: {self.seen.experiences} experiences"
+            last = f"rules {self.seen.version} are live: {count(self.seen.experiences, 'experience')}"
             _log.info("%s", last)
         else:
             last = "the rules on disk have mistakes; the last good ones stay live"
@@ -189,7 +190,7 @@ class News:
             self.settings = replace(self.settings, keys=keys)
             texts = [secret.decode() for secret in keys.secrets]
             await self._ask_all(control.NewKeys(texts), control.Done, QUICK)
-        return self._taken("keys", f"{len(keys)} keys are live")
+        return self._taken("keys", f"{count(len(keys), 'key is', 'keys are')} live")
 
     async def take_pair(self) -> Standing:
         """Read certificate and key again."""

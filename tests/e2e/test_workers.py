@@ -267,7 +267,7 @@ def test_a_bad_folder_is_told_once_and_a_new_worker_still_gets_the_good_one(
             assert b"edition 0<" in client.get(proxy.base + "/").content
         ready = client.get(proxy.admin + "/readyz")
         assert ready.status_code == 200
-        assert "mistakes; these are the last good ones" in ready.text
+        assert "; these are the last good ones" in ready.text
         assert metric(client, proxy, "edgeproxy_rules_good") == 0
         told = running.output().count("the rules on disk have mistakes; the last good ones stay live")
         assert told == 2  # when it was saved, and when it was asked for: not for each worker
