@@ -146,6 +146,7 @@ class EdgeProxy:
         try:
             checked = self._guard(scope, trail)
             if isinstance(checked, Refusal):
+                trail.turned_away(scope)
                 await self._refuse(checked, trail, answer)
             else:
                 await self._serve(checked, receive, trail, answer)

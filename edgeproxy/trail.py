@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgeproxy.core.explanation import Written
 from edgeproxy.core.model import Decision, Experience, Lane, LaneKind, Outcome, PageRequest, Problem, RuleBook
@@ -107,6 +107,13 @@ class Trail:
         """What the guard learnt."""
         self.request_id, self.host, self.client, self.scheme = head.request_id, head.host, head.client, head.scheme
         self.target = target
+
+    def turned_away(self, scope: Mapping[str, Any]) -> None:
+        """Who asked for what, in their own words, of a request that the guard refused: for the log alone."""
+        peer = scope.get("client")
+        self.client = peer[0] if peer else ""
+        self.host = next((value for name, value in scope["headers"] if name == b"host"), b"")[:255].decode("latin-1")
+        self.target = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
 
     def applied(self) -> tuple[Experience, ...]:
         """The experiences that changed the page."""

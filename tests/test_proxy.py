@@ -241,6 +241,17 @@ async def test_what_the_guard_refuses_never_reaches_the_shop(kwargs: dict[str, o
     assert world.shop.asked == []
 
 
+async def test_the_log_says_who_asked_which_host_for_what_where_the_guard_refuses() -> None:
+    world = World()
+    await world.ask("/c/boots?card=4711", host="forgotten\x1b.shop.example")
+    world.parts.journal.log.flush()
+    line = world.log.getvalue()
+    assert line.split()[1] == "203.0.113.0"
+    assert "/c/boots" in line
+    assert "forgotten%1B.shop.example" in line
+    assert "4711" not in line
+
+
 # --------------------------------------------------------------------------- what goes wrong behind us
 
 
