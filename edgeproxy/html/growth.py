@@ -35,8 +35,8 @@ _SPACE: Final = rb"\t\n\f\r "
 # WHATWG, 13.2.5.32 and on, one attribute; a value whose quotation mark is not closed makes no attribute.
 _ATTRIBUTE: Final = (
     rb"""(?>
-    [S/]*+ (?> = [^S/>=]*+ | [^S/>=]++ )
-    (?> [S]*+ = [S]*+ (?> "[^"]*+" | '[^']*+' | [^S>"'][^S>]*+ | (?!["']) ) | (?! [S]*+ = ) )
+    [S/]*+ (?> [^S/>=]++ | = [^S/>=]*+ )
+    (?> ="[^"]*+" | [S]*+ = [S]*+ (?> "[^"]*+" | '[^']*+' | [^S>"'][^S>]*+ | (?!["']) ) | (?! [S]*+ = ) )
 )""".replace(b" ", b"")
     .replace(b"\n", b"")
     .replace(b"S", _SPACE)
