@@ -278,7 +278,7 @@ class EdgeProxy:
         request = httpx.Request(
             head.method,
             self._origin_url,
-            headers=httpx.Headers(lines),
+            headers=lines,
             stream=RequestBody(receive, self._settings.limits.body_bytes) if has_body else _NOTHING,
             extensions=extensions,
         )
@@ -313,7 +313,8 @@ class EdgeProxy:
                 raise CutShort from None
             await self._error(_status_of(error), trail, answer)
         finally:
-            await response.aclose()
+            if isinstance(response.stream, httpx.AsyncByteStream):  # the stream's own: httpx would wrap it
+                await response.stream.aclose()
 
     async def _shared(self, sharing: Sharing, checked: _Checked, intent: Intent, trail: Trail, answer: Answer) -> bool:
         """Whether what many may get was the answer; else the visitor's own question goes to the shop."""

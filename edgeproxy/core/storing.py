@@ -43,11 +43,12 @@ def terms(status: int, lines: Lines, rule: CacheRule | None, at: float) -> Terms
         return f"never, says {rule.where.short}"
     if status not in _FINAL:
         return f"status is {status}"
-    if freshness.values(lines, EVENT):
+    names = {name for name, _ in lines}
+    if EVENT in names:
         return TELLS
-    if freshness.values(lines, b"content-range"):
+    if b"content-range" in names:
         return "it is a part of something"  # 3.3: only whole answers
-    if freshness.values(lines, b"clear-site-data"):
+    if b"clear-site-data" in names:
         return "it clears what the browser keeps (Clear-Site-Data)"
     for value in freshness.values(lines, b"set-cookie"):
         name = value.partition(b"=")[0].strip().decode("latin-1")
