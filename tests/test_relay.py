@@ -21,7 +21,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.utils import apply_mask
 
 from edgeproxy.app import Parts, build_app
@@ -248,6 +248,45 @@ async def test_a_101_that_does_not_fit_is_no_answer(answer: bytes) -> None:
         async with client(front.port, HANDSHAKE + b"GET /admin HTTP/1.1\r\nHost: shop.example\r\n\r\n") as (reader, _):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 502 ")
         await closed.wait()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\nbad key\r\n",
+        b"HTTP/1.1 401 Who\r\nWWW-Authenticate: Basic\r\nContent-Length: 3\r\n\r\nwho",
+        b"HTTP/1.1 404 Gone\r\nConnection: close\r\n\r\nno such socket",
+        b"HTTP/1.1 426 More\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Later\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnot\r\n0\r\n\r\n",
+    ],
+)
+async def test_a_refused_handshake_says_what_the_shop_said(answer: bytes) -> None:
+    """A WebSocket client tells its user status, body and the lines that say what to do about it."""
+
+    async def serve(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(answer)
+
+    async def refused(port: int) -> tuple[int, bytes, list[str | None]]:
+        with pytest.raises(InvalidStatus) as raised:
+            await connect(f"ws://shop.example:{port}/", host="127.0.0.1", port=port, process_exception=lambda exc: exc)
+        said = raised.value.response
+        names = ("WWW-Authenticate", "Sec-WebSocket-Version", "Retry-After")
+        return said.status_code, bytes(said.body), [said.headers.get(name) for name in names]
+
+    async with shop(serve) as port, proxy(port) as front:
+        direct = await refused(port)
+        assert await refused(front.port) == direct
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Swit", b"hello\r\n\r\n", SWITCHED[:-2]])
+async def test_a_shop_that_ends_inside_the_handshake_is_a_502(answer: bytes) -> None:
+    """Directly it is no HTTP; a gateway has to say so in HTTP (RFC 9110, 15.6.3)."""
+
+    async def serve(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(answer)
+
+    async with shop(serve) as port, proxy(port) as front, client(front.port, HANDSHAKE) as (reader, _):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 502 ")
 
 
 async def test_an_upgrade_can_be_refused() -> None:

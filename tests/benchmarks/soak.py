@@ -5,7 +5,8 @@
 Starts a small shop of its own and `edgeproxy serve` before it; asks for pages that are rewritten for every kind of
 visitor, cached pages, pages with a token in them, assets, posts, redirects, errors, answers that break off, aborted
 requests and malformed ones.  Prints memory each half minute, then the slope of every process over all but the first
-minute (least squares), in MiB an hour.  Exit code 1 above ``MOST``, or when an answer was not the one expected.
+minute (Theil and Sen: the median over all pairs), in MiB an hour.  Exit code 1 above ``MOST``, or when an answer was
+not the one expected.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
+from statistics import median
 
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.visitor import sign
@@ -161,11 +164,9 @@ def resident(pid: int) -> float:
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
-    """Least squares: MiB an hour of (seconds, MiB)."""
-    middle = sum(x for x, _ in points) / len(points)
-    level = sum(y for _, y in points) / len(points)
-    spread = sum((x - middle) ** 2 for x, _ in points)
-    return 3600 * sum((x - middle) * (y - level) for x, y in points) / spread if spread else 0.0
+    """MiB an hour of (seconds, MiB): the median over all pairs (Theil and Sen), unmoved by one drop."""
+    each = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x1 != x2]
+    return 3600 * median(each) if each else 0.0
 
 
 def children(pid: int) -> list[int]:
