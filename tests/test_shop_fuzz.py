@@ -23,19 +23,25 @@ from tests.world import PAGE, Got, World
 MARK = b"bytes-of-the-fuzzed-exchange"
 MARKED = PAGE.replace(b"</main>", b"<p>%b</p></main>" % MARK)
 NEXT = PAGE.replace(b"</main>", b"<p>the next one</p></main>")
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SECOND = b"HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n" + MARK
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the shop writes, in which pieces, and whether it closes the connection then."""
+    """What the shop writes, in which pieces, whether it closes the connection then, and what it writes on it unasked.
+
+    ``late`` goes out while the connection is idle: after the answer was read, before the next request.
+    """
 
     pieces: tuple[bytes, ...]
     closes: bool
+    late: bytes = b""
 
     @classmethod
-    def of(cls, data: bytes, places: tuple[int, ...] = (), *, closes: bool = True) -> Answer:
+    def of(cls, data: bytes, places: tuple[int, ...] = (), *, closes: bool = True, late: bytes = b"") -> Answer:
         ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-        return cls(tuple(data[a:b] for a, b in pairwise(ends)), closes)
+        return cls(tuple(data[a:b] for a, b in pairwise(ends)), closes, late)
 
 
 def chunked(body: bytes, size: int) -> bytes:
@@ -110,15 +116,15 @@ def answers(draw: Any) -> Answer:
     )
     early = draw(st.sampled_from([b"", b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"]))
     data = early + head + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
-    data += draw(st.sampled_from([b"", b"", b"", MARK, b"HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n" + MARK]))
+    data += draw(st.sampled_from([b"", b"", b"", MARK, SECOND]))
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):  # bytes changed
         at = draw(st.integers(0, len(data) - 1))
         data = data[:at] + draw(st.binary(max_size=3)) + data[at + 1 :]
     if draw(st.booleans()):
         data = data[: draw(st.integers(0, len(data)))]
-    return Answer.of(
-        data, tuple(draw(st.lists(st.integers(0, 5000), max_size=4))), closes=draw(st.integers(0, 15)) < 15
-    )
+    places = tuple(draw(st.lists(st.integers(0, 5000), max_size=4)))
+    closes = draw(st.integers(0, 15)) < 15
+    return Answer.of(data, places, closes=closes, late=b"" if closes else draw(st.sampled_from([b"", MARK, SECOND])))
 
 
 class Front:
@@ -127,6 +133,7 @@ class Front:
     def __init__(self) -> None:
         self.answer = Answer((), closes=True)
         self.number = 0
+        self.idle: asyncio.StreamWriter | None = None
         self.runner = asyncio.Runner()
         self.world, self.server = self.runner.run(self._start())
 
@@ -146,6 +153,7 @@ class Front:
                         await asyncio.sleep(0)
                     if self.answer.closes:
                         break
+                    self.idle = writer
                 else:
                     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n")
                     writer.write(b"Content-Length: %d\r\n\r\n" % len(NEXT) + NEXT)
@@ -161,6 +169,9 @@ class Front:
 
         async def three() -> tuple[Got, Got, Got]:
             first = await self.world.ask(f"/c/fuzz/{self.number}", stage=stage, headers=[("accept-encoding", "gzip")])
+            if answer.late and self.idle is not None and not self.idle.is_closing():
+                self.idle.write(answer.late)  # on loopback it has arrived when this returns
+            self.idle = None
             second = await self.world.ask(f"/c/next/{self.number}", stage="loyal")
             return first, second, await self.world.ask(f"/c/fuzz/{self.number}", stage="new")
 
@@ -185,12 +196,14 @@ def front() -> Iterator[Front]:
 
 def surplus(then: bytes) -> Answer:
     """A whole answer, and bytes behind it on a connection that stays open."""
-    return Answer((b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + then[:1], then[1:]), closes=False)
+    return Answer((WHOLE + then[:1], then[1:]), closes=False)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(answers(), st.sampled_from([None, "new", "loyal"]))
-@example(surplus(b"HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n" + MARK), "new")
+@example(surplus(SECOND), "new")
+@example(Answer((WHOLE,), closes=False, late=SECOND), "new")
+@example(Answer((WHOLE,), closes=False, late=SECOND), None)
 @example(Answer.of(b"", closes=True), None)
 @example(Answer.of(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + MARKED), "loyal")
 def test_whatever_a_shop_answers(front: Front, answer: Answer, stage: str | None) -> None:
