@@ -65,7 +65,7 @@ def lesson(trail: Trail, cache: PageCache) -> Lesson | None:
         intent.decision.visitor,
         intent.book,
         wanted,
-        intent.lane.personal,
+        intent.edited_here,
         kept,
         reusable,
         until if change is None else min(change, until),

@@ -78,7 +78,7 @@ class Sharing:
             target=target,
             cookie=self._settings.cookie_name,
             country_header=self._country_header,
-            identity=intent.lane.personal,
+            identity=intent.edited_here,
             loop=self._settings.via.encode(),
         )
 

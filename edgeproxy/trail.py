@@ -54,6 +54,11 @@ class Intent:
         """The visitor navigates to it, or does not say what it is for (``core.policy``)."""
         return is_document(self.request)
 
+    @property
+    def edited_here(self) -> bool:
+        """Some visitor gets this page with edits, so that the shop is asked for it uncompressed, whoever asks."""
+        return self.lane.personal and self.is_document
+
 
 class Tally(NamedTuple):
     """What a placing came to, as it is logged and counted."""

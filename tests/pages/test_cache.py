@@ -214,13 +214,18 @@ async def test_what_vary_names_joins_the_key() -> None:
     assert len(world.shop.asked) <= 4  # one more to learn it
 
 
-async def test_a_coding_that_a_visitor_does_not_take_is_not_theirs() -> None:
+EVERYWHERE = {**RULES, "slots.toml": '[hero]\nfind = ".hero"\n[menu]\nfind = "#menu"\n'}
+"""Slots that could be on every page: a file is none all the same."""
+
+
+@pytest.mark.parametrize("rules", [RULES, EVERYWHERE])
+async def test_a_coding_that_a_visitor_does_not_take_is_not_theirs(rules: Mapping[str, str]) -> None:
     def answer(asked: Asked) -> Told:
         if asked.get("accept-encoding") == ["br, gzip"]:
             return Told(headers=[CSS, PUBLIC, ("Content-Encoding", "gzip")], chunks=[gzip.compress(b"a{}")])
         return Told(headers=[CSS, PUBLIC], chunks=[b"a{}"])
 
-    world = World(Shop(answer))
+    world = World(Shop(answer), rules)
     for _ in range(2):
         got = await world.ask("/a.css", headers=[("accept-encoding", "gzip, br")])
         assert (got.get("content-encoding"), got.body) == (["gzip"], b"a{}")
