@@ -112,13 +112,13 @@ class Visitors:
         keys, now = Keys.parse(KEYS), time.time()
         self.cookies = [
             sign(keys, now, stage=stage, segments=segments, id=f"visitor-{n}")
-            for n in range(200)
+            for n in range(8)
             for stage, segments in ((("new", []), ("loyal", ["outdoor"]), ("loyal", ["city"]), ("loyal", []))[n % 4],)
         ]
 
     async def one(self) -> None:
         roll = self.dice.random()
-        number = self.dice.randint(1, 40)  # so few that all caches are full within the first minute
+        number = self.dice.randint(1, 20)  # few, as visitors are: what may be remembered is full soon
         kind = next(name for name, upto in KINDS if roll < upto)
         try:
             async with asyncio.timeout(20):
