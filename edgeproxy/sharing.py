@@ -190,6 +190,9 @@ class Sharing:
         except Exception:
             trail.failed(log, "reading the head for")
             trail.lane, leaving = OUR_FAULT, bare(lines, intent)
+        age = self._cache.age(filling)
+        if age:
+            leaving = [*leaving, (b"age", b"%d" % age)]
         leaving = self._remembered(leaving, filling.status, intent, trail)
         if filling.status == 200 and not_modified(asked, filling.lines, trail.at):
             await answer.whole(304, self._signed(without_body(leaving), trail), b"")

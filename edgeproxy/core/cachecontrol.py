@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["LONGEST", "CacheControl", "delta_seconds", "parse"]
+__all__ = ["LONGEST", "CacheControl", "delta_seconds", "is_dictionary", "parse"]
 
 LONGEST: Final = 2**31
 """Seconds: what is longer is this long (RFC 9111, 1.2.2)."""
@@ -50,6 +50,14 @@ _RESTRICTS: Final = re.compile(
 )
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LIFETIMES: Final = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
+# what of a Dictionary (RFC 8941, 3.2) is read here too; a lifetime is an Integer and nothing else (RFC 9213, 2.1)
+_MEMBER: Final = (
+    r"(?:(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)=[0-9]{1,15}(?=[ \t]*+(?:,|\Z))"
+    r"|(?!(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)(?![a-z0-9_.*-]))[a-z*][a-z0-9_.*-]*+"
+    r"(?:=(?:[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z-]*+|-?[0-9]{1,12}(?:\.[0-9]{1,3})?+"
+    r'|"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+"))?+)'
+)
+_DICTIONARY: Final = re.compile(rf"[ ]*+{_MEMBER}(?:[ \t]*+,[ \t]*+{_MEMBER})*+[ ]*+")
 _SHORT: Final = 256  # bytes; longer ones are not remembered
 _FLAGS: Final = frozenset({"public"})
 
@@ -58,6 +66,14 @@ def parse(lines: Iterable[bytes]) -> CacheControl:
     """The values of all lines of one field, in order."""
     all_ = tuple(lines)
     return _remembered(all_) if sum(map(len, all_)) <= _SHORT else _parse(all_)
+
+
+def is_dictionary(lines: Iterable[bytes]) -> bool:
+    """May a targeted field with these lines be taken at its word (RFC 9213, 2.1)?  False where it is empty, too.
+
+    A Cache-Control parser reads much as a token that no Structured Field may hold, and quotes around a number.
+    """
+    return _DICTIONARY.fullmatch(b", ".join(lines).decode("latin-1")) is not None
 
 
 def _parse(lines: tuple[bytes, ...]) -> CacheControl:

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Final
 
 from edgeproxy.core import httpdate
-from edgeproxy.core.cachecontrol import CacheControl, delta_seconds, parse
+from edgeproxy.core.cachecontrol import CacheControl, delta_seconds, is_dictionary, parse
 
 __all__ = [
     "DISCONNECTED",
@@ -106,8 +106,8 @@ def control(lines: Lines) -> tuple[CacheControl, bool]:
     """The directives that hold for us, and whether a targeted field said them.
 
     That is the targeted field where there is a readable one, else Cache-Control.  We are a cache in front of the
-    shop, which is what CDN-Cache-Control is for (RFC 9213, 3).  A targeted field that cannot be read is ignored (2.2),
-    but for what it forbids; what other targeted fields forbid holds too.
+    shop, which is what CDN-Cache-Control is for (RFC 9213, 3).  A targeted field that is empty or cannot be read is
+    ignored (2.1), but for what it forbids; what other targeted fields forbid holds too.
     """
     general = values(lines, b"cache-control")
     said = parse(general)
@@ -118,7 +118,7 @@ def control(lines: Lines) -> tuple[CacheControl, bool]:
         if not found:
             continue
         targeted = parse(found)
-        if name == b"cdn-cache-control" and not targeted.malformed:
+        if name == b"cdn-cache-control" and not targeted.malformed and is_dictionary(found):
             return targeted, True
         said = _forbidding(said, targeted)
     return said, False
@@ -159,10 +159,11 @@ def lifetime(lines: Lines, said: CacheControl, at: float, *, targeted: bool = Fa
 def age(lines: Lines, at: float, delay: float) -> float | None:
     """Seconds that an answer had behind it when it came (RFC 9111, 4.2.3: corrected_initial_age); None: not known.
 
-    ``delay`` is the time between asking and its head.  An Age that is no number would be ignored by 5.1; since we
-    cannot know how old the answer is then, it counts as unknown here.
+    ``delay`` is the time between asking and its head.  5.1 would ignore an Age that is no number, and take the first
+    of several; since we cannot know how old the answer is then, it counts as unknown here, and as old as the oldest.
     """
-    told = [delta_seconds(value.strip(b" \t").decode("latin-1")) for value in values(lines, b"age")]
+    parts = b",".join(values(lines, b"age")).split(b",") if any(name == b"age" for name, _ in lines) else []
+    told = [delta_seconds(part.strip(b" \t").decode("latin-1")) for part in parts]
     if None in told:
         return None
     age_value = max((seconds for seconds in told if seconds is not None), default=0)

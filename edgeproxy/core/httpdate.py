@@ -1,5 +1,7 @@
 """Dates of HTTP, read strictly: what is none of the three forms is no date (RFC 9110, 5.6.7).
 
+Only their letters may be of any case, as a cache should take them (RFC 9111, 4.2).
+
 Pure text; used for everything that a cache decides by (``core.freshness``).  The standard library's own reader is
 kinder: it takes offsets, missing seconds and words that no cache may build on.
 """
@@ -19,15 +21,17 @@ _MONTHS: Final = {
 _DAY: Final = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _TIME: Final = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _MONTH: Final = "(?P<month>[A-Z][a-z]{2})"
+_ANY_CASE: Final = re.IGNORECASE | re.ASCII
 _FORMS: Final = (
     # IMF-fixdate, the only form that is sent today
-    re.compile(rf"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT"),
+    re.compile(rf"{_DAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT", _ANY_CASE),
     # RFC 850, with two digits of year
     re.compile(
-        rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT"
+        rf"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",
+        _ANY_CASE,
     ),
     # asctime of C
-    re.compile(rf"{_DAY} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})"),
+    re.compile(rf"{_DAY} {_MONTH} (?P<day>[ 0-9][0-9]) {_TIME} (?P<year>[0-9]{{4}})", _ANY_CASE),
 )
 
 
@@ -45,7 +49,7 @@ def parse(value: bytes, now: float) -> float | None:
 
 
 def _seconds(found: re.Match[str], now: float) -> float | None:
-    month = _MONTHS.get(found["month"])
+    month = _MONTHS.get(found["month"].title())
     if month is None:
         return None
     year = int(found["year"])

@@ -19,8 +19,8 @@ of that address (``SharedRequest.left_out``).  ``Cookie`` never does: who has co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from edgeproxy.core.cacherules import TRACKING_COOKIES, names_of, rule_for, without_names
@@ -35,6 +35,7 @@ __all__ = [
     "cookie_names",
     "is_left_out",
     "shared",
+    "uncoded",
 ]
 
 USER_AGENT: Final = (
@@ -161,6 +162,13 @@ def shared(
     )
 
 
+def uncoded(key: PageKey) -> Iterator[PageKey]:
+    """Of a request that takes no coding: the keys of the same by browsers, which take several."""
+    if key.head[-1] == (b"accept-encoding", b"identity"):
+        for codings in _USUAL_CODINGS:
+            yield replace(key, head=(*key.head[:-1], (b"accept-encoding", codings)))
+
+
 def is_left_out(name: bytes, country_header: bytes = b"") -> bool:
     """Is this a field that the shop is not asked with, so that it must join the key where Vary names it?"""
     treat = _TREATED.get(name)
@@ -236,6 +244,7 @@ def cookie_names(lines: list[bytes], visitor: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+_USUAL_CODINGS: Final = (b"br, gzip, zstd", b"br, gzip", b"gzip")
 _CODING: Final = re.compile(r"\s*([a-z*-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
 
 

@@ -18,7 +18,7 @@ from edgeproxy.core import freshness
 from edgeproxy.core.freshness import DISCONNECTED, Lifetimes, Lines
 from edgeproxy.core.model import CacheRule
 
-__all__ = ["Terms", "stripped", "terms", "varies"]
+__all__ = ["STALE", "Terms", "stripped", "terms", "varies"]
 
 _FINAL: Final = frozenset({200, 203, 301, 308, 404, 410})
 """Statuses that are kept where the shop says how long.  302 and 307 are how shops send people to log in."""
@@ -26,6 +26,7 @@ _FINAL: Final = frozenset({200, 203, 301, 308, 404, 410})
 
 EVENT: Final = b"edge-event"
 TELLS: Final = "it tells of this visitor (Edge-Event)"
+STALE: Final = "it is stale at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ def _by_the_shop(lines: Lines, at: float) -> Terms | str:
         # 5.2.2.4 allows storing what is validated each time; shops write no-cache where they mean no-store, so only
         # what they call public is taken at that word
         if not declared:
-            return "it is stale at once" if not said.no_cache else "the shop says no-cache"
+            return STALE if not said.no_cache else "the shop says no-cache"
         if not any(freshness.values(lines, name) for name in (b"etag", b"last-modified")):
-            return "it is stale at once, and has nothing to validate by"
+            return f"{STALE}, and has nothing to validate by"
         fresh = 0.0
     if said.must_revalidate or said.proxy_revalidate or said.s_maxage is not None or said.no_cache:
         # 5.2.2.2, 5.2.2.8, 5.2.2.10 and 4.2.4: never used stale

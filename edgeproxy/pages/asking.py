@@ -23,7 +23,7 @@ from edgeproxy.origin import ShopError
 from edgeproxy.pages.counts import Counts
 from edgeproxy.pages.filling import Filling
 from edgeproxy.pages.knowledge import BUSY, Knowledge
-from edgeproxy.pages.making import Came, confirmed, everyone, is_text, length_of, made, media_of
+from edgeproxy.pages.making import Came, confirmed, everyone, is_text, length_of, made, media_of, times
 from edgeproxy.pages.marks import marks
 from edgeproxy.pages.model import FullKey, StoredPage
 from edgeproxy.pages.outcome import Found, Keeping, Outcome, Unshared
@@ -161,7 +161,14 @@ class Asking:
         chunks = aiter(response.stream)
         if not whole:
             kept = tuple(storing.stripped(lines, rule))
-            filling = Filling(status, kept, everyone=everyone(lines, terms), most=most, length=length)
+            filling = Filling(
+                status,
+                kept,
+                freshness=times(terms, lines, came),
+                everyone=everyone(lines, terms),
+                most=most,
+                length=length,
+            )
             self._pump(flight, filling, response, make)
             return filling
         parts: list[bytes] = []

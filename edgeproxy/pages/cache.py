@@ -18,15 +18,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import httpx
 
-from edgeproxy.core import freshness
+from edgeproxy.core import freshness, storing
 from edgeproxy.core.cacherules import rule_for
 from edgeproxy.core.freshness import Use
 from edgeproxy.core.model import Paths, RuleBook
-from edgeproxy.core.sharing import SharedRequest
+from edgeproxy.core.sharing import SharedRequest, uncoded
 from edgeproxy.origin import ShopError
 from edgeproxy.pages.asking import Ask, Asking, Flight, Passed, full_key
 from edgeproxy.pages.counts import Counts
@@ -124,7 +125,7 @@ class PageCache:
         """The time at which it stops being fresh, as seen now: seconds since the epoch."""
         return page.freshness.fresh_until(self._clock(), self._ticks())
 
-    def age(self, page: StoredPage) -> int:
+    def age(self, page: StoredPage | Filling) -> int:
         """Seconds since the shop made it: what Age says (RFC 9111, 5.1)."""
         return int(page.freshness.age(self._clock(), self._ticks()))
 
@@ -133,7 +134,7 @@ class PageCache:
         self.known.saw(shared, status, lines)
 
     async def _turn(self, shared: SharedRequest, full: FullKey, fill: bool) -> Outcome:
-        page = self.store.get(full)
+        page = self.store.get(full) or self._uncoded(shared)
         if page is not None:
             if shared.cookies and not page.everyone:
                 return Unshared(f'the cookie "{shared.cookies[0][:60]}" may change it')
@@ -157,6 +158,22 @@ class PageCache:
         if isinstance(outcome, Filling) and not outcome.open:
             return Unshared("it is too big to keep, and has begun without this visitor")
         return outcome
+
+    def _uncoded(self, shared: SharedRequest) -> StoredPage | None:
+        """For who takes no coding (as players ask for parts): what is kept for others, and has none; None: nothing.
+
+        Not where the shop varies by Accept-Encoding: then it is not said to be the same (RFC 9111, 4.1).
+        """
+        for key in uncoded(shared.key):
+            page = self.store.get((key, full_key(self.store, replace(shared, key=key))[1]))
+            if (
+                page is not None
+                and page.line(b"content-encoding") is None
+                and "accept-encoding" not in storing.varies(page.lines)
+                and freshness.use(page.freshness, self._clock(), self._ticks()) is Use.FRESH
+            ):
+                return page
+        return None
 
     def full(self, shared: SharedRequest) -> FullKey:
         """What a page for this request is kept by: its key, and what Vary has added to it there."""

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from edgeproxy.core.freshness import Freshness
 from edgeproxy.core.model import RawHeaders
 
 __all__ = ["Filling"]
@@ -23,12 +24,22 @@ AHEAD: Final = 256 * 1024
 class Filling:
     """One answer on its way: its head is known, its body is coming.
 
-    ``everyone`` as in ``StoredPage``; ``length`` in bytes, where the shop says so.
+    ``everyone`` and ``freshness`` as in ``StoredPage``; ``length`` in bytes, where the shop says so.
     """
 
-    def __init__(self, status: int, lines: RawHeaders, *, everyone: bool, most: int, length: int | None) -> None:
+    def __init__(
+        self,
+        status: int,
+        lines: RawHeaders,
+        *,
+        freshness: Freshness,
+        everyone: bool,
+        most: int,
+        length: int | None,
+    ) -> None:
         self.status = status
         self.lines = lines
+        self.freshness = freshness
         self.everyone = everyone
         self.length = length
         self._most = most

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edgeproxy.core import freshness, storing
+from edgeproxy.core.freshness import Lifetimes
 from edgeproxy.core.model import RawHeaders
 from edgeproxy.core.sharing import is_left_out
 from edgeproxy.core.storing import Terms
@@ -19,7 +20,7 @@ from edgeproxy.html.traces import trace
 from edgeproxy.pages.model import FullKey, StoredPage
 from edgeproxy.plans import digest_of
 
-__all__ = ["Came", "confirmed", "everyone", "is_text", "length_of", "made", "media_of"]
+__all__ = ["Came", "confirmed", "everyone", "is_text", "length_of", "made", "media_of", "times"]
 
 Lines = Sequence[tuple[bytes, bytes]]
 
@@ -49,7 +50,7 @@ def made(full: FullKey, status: int, lines: Lines, body: bytes, terms: Terms, ca
         lines=tuple(storing.stripped(lines, rule)),
         body=body,
         digest=digest_of(body),
-        freshness=_times(terms, lines, came),
+        freshness=times(terms, lines, came),
         everyone=everyone(lines, terms),
         tags=_tags(lines),
         validators=_validators(lines),
@@ -69,6 +70,8 @@ def confirmed(page: StoredPage, lines: Lines, came: Came, country_header: bytes 
         *(line for line in lines if line[0] in named),
     ]
     terms = storing.terms(page.status, merged, rule, came.at)
+    if terms == storing.STALE:  # a 304 without an Expires of its own: it holds now, and is asked about next time
+        terms = Terms(Lifetimes(0.0), from_rule=False, declared=False)
     if isinstance(terms, str):
         return terms
     if found := trace(b"", merged):
@@ -80,7 +83,14 @@ def confirmed(page: StoredPage, lines: Lines, came: Came, country_header: bytes 
         return "it varies by more than it did"
     # without a Date of its own the 304 came now; the old one would make the page stale at once
     dated = merged if b"date" in named else [line for line in merged if line[0] != b"date"]
-    return page.confirmed(tuple(storing.stripped(merged, rule)), _times(terms, dated, came), _validators(merged))
+    return replace(
+        page,
+        lines=tuple(storing.stripped(merged, rule)),
+        freshness=times(terms, dated, came),
+        everyone=everyone(merged, terms),
+        tags=_tags(merged),
+        validators=_validators(merged),
+    )
 
 
 def everyone(lines: Lines, terms: Terms) -> bool:
@@ -108,7 +118,8 @@ def length_of(lines: Lines) -> int | None:
     return next((int(value) for name, value in lines if name == b"content-length" and value.isdigit()), None)
 
 
-def _times(terms: Terms, lines: Lines, came: Came) -> freshness.Freshness:
+def times(terms: Terms, lines: Lines, came: Came) -> freshness.Freshness:
+    """How old an answer is that came now, and how long it is fresh."""
     if terms.from_rule:  # the operator counts from when it came
         return freshness.judged(terms.lifetimes, (), at=came.at, tick=came.tick, delay=0.0)
     return freshness.judged(terms.lifetimes, lines, at=came.at, tick=came.tick, delay=came.delay)

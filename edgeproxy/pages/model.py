@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 
@@ -61,10 +61,6 @@ class StoredPage:
     def size(self) -> int:
         """Bytes that it takes."""
         return len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.lines) + OVERHEAD
-
-    def confirmed(self, lines: RawHeaders, freshness: Freshness, validators: RawHeaders) -> StoredPage:
-        """The same body under the lines and times of a 304 (RFC 9111, 4.3.4)."""
-        return replace(self, lines=lines, freshness=freshness, validators=validators)
 
     def line(self, name: bytes) -> bytes | None:
         """The first value of a field; None when it has none."""

@@ -38,7 +38,8 @@ def not_modified(asked: Lines, kept: Lines, now: float) -> bool:
             if bare is not None and _TAGS.fullmatch(value) and bare[1] in _TAG.findall(value):  # weak comparison
                 return True
         return False
-    since, last = _values(asked, b"if-modified-since"), _first(kept, b"last-modified")
+    since = _values(asked, b"if-modified-since")
+    last = _first(kept, b"last-modified") or _first(kept, b"date")  # RFC 9111, 4.3.2: then by when it was made
     if len(since) != 1 or last is None:
         return False
     then, changed = httpdate.parse(since[0], now), httpdate.parse(last, now)

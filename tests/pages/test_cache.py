@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Mapping, Sequence
+from email.utils import formatdate
 
 import httpx
 import pytest
@@ -52,6 +53,10 @@ async def warm(world: World, *targets: str) -> None:
     assert world.parts.cache is not None
     world.parts.cache.store.clear()
     world.shop.asked.clear()
+
+
+def date_of(at: float) -> str:
+    return formatdate(at, usegmt=True)
 
 
 async def settled() -> None:
@@ -652,6 +657,48 @@ async def test_a_304_that_sets_a_cookie_gives_it_to_nobody() -> None:
         assert (await world.ask("/other")).get("set-cookie") == []
 
 
+async def test_a_304_without_an_expires_of_its_own_holds_for_now() -> None:
+    """The old one is past: what was confirmed is served, and asked about each time."""
+
+    def answer(asked: Asked) -> Told:
+        if asked.get("if-none-match"):
+            return Told(304, [("Date", date_of(world.now)), TAG], [])
+        return told(("Date", date_of(world.now)), ("Expires", date_of(world.now + 60)), TAG)
+
+    world = World(Shop(answer))
+    await warm(world)
+    await world.ask("/other")
+    for _ in range(2):
+        world.now += 61
+        assert (await world.ask("/other")).body == PAGE
+    assert [asked.get("if-none-match") for asked in world.shop.asked] == [[], ['"1"'], ['"1"']]
+
+
+@pytest.mark.parametrize("line", [("Cache-Control", "max-age=60"), ("Vary", "Cookie")])
+async def test_a_304_may_say_that_a_page_is_not_for_everybody_any_more(line: tuple[str, str]) -> None:
+    world = World(Shop(lambda asked: Told(304, [TAG, line], []) if asked.get("if-none-match") else told(PUBLIC, TAG)))
+    await warm(world)
+    await world.ask("/other")
+    world.now += 61
+    await world.ask("/other")
+    await world.ask("/other", headers=[("cookie", "sid=jane")])
+    assert world.shop.asked[-1].get("cookie") == ["sid=jane"]
+
+
+async def test_a_304_may_give_a_page_other_tags() -> None:
+    def answer(asked: Asked) -> Told:
+        name = "new" if asked.get("if-none-match") else "old"
+        return Told(304 if name == "new" else 200, [HTML, PUBLIC, TAG, ("Cache-Tag", name)], [PAGE])
+
+    world = World(Shop(answer))
+    await warm(world)
+    await world.ask("/other")
+    world.now += 61
+    await world.ask("/other")
+    assert world.parts.cache is not None
+    assert [world.parts.cache.purge(None, [tag]) for tag in ("old", "new")] == [0, 1]
+
+
 async def test_a_page_that_is_public_and_stale_at_once_is_asked_about_each_time() -> None:
     def answer(asked: Asked) -> Told:
         lines = [("Cache-Control", "public, no-cache"), TAG]
@@ -689,6 +736,41 @@ async def test_conditions_are_answered_from_what_is_kept(headers: list[tuple[str
     assert got.status == status
     assert got.body == (PAGE if status == 200 else b"")
     assert got.get("etag") == ['"1"']
+    assert len(world.shop.asked) == 1
+
+
+async def test_where_the_shop_tells_no_last_modified_its_date_is_what_a_condition_is_about() -> None:
+    made = "Mon, 01 Jun 2026 12:00:00 GMT"
+    world = World(Shop(told(PUBLIC, ("Date", made))))
+    await warm(world)
+    await world.ask("/other")
+    assert (await world.ask("/other", headers=[("if-modified-since", made)])).status == 304
+    before = "Mon, 01 Jun 2026 11:59:59 GMT"
+    assert (await world.ask("/other", headers=[("if-modified-since", before)])).status == 200
+
+
+FROM_A_PLAYER = [("range", "bytes=0-1"), ("accept-encoding", "identity;q=1, *;q=0")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked"),
+    [([], 1), ([("Content-Encoding", "gzip")], 2), ([("Vary", "Accept-Encoding")], 2)],
+)
+async def test_who_takes_no_coding_gets_a_part_of_what_has_none(lines: list[tuple[str, str]], asked: int) -> None:
+    world = World(Shop(Told(200, [("Content-Type", "video/mp4"), PUBLIC, *lines], [b"0123456789"])))
+    await world.ask("/a.mp4", headers=[("accept-encoding", "gzip, deflate, br, zstd")])
+    await settled()
+    got = await world.ask("/a.mp4", headers=FROM_A_PLAYER)
+    assert len(world.shop.asked) == asked
+    if asked == 1:
+        assert (got.status, got.body, got.one("content-range")) == (206, b"01", "bytes 0-1/10")
+
+
+async def test_a_file_that_was_under_way_for_a_while_says_so_to_who_asked_first() -> None:
+    world = World(Shop(Told(200, [("Content-Type", "text/css"), PUBLIC, ("Age", "40")], [b"a {}"])))
+    for _ in range(2):
+        assert (await world.ask("/a.css")).get("age") == ["40"]
+        await settled()
     assert len(world.shop.asked) == 1
 
 

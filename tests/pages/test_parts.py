@@ -14,6 +14,7 @@ from edgeproxy.core.freshness import Freshness, Lifetimes
 from edgeproxy.core.sharing import PageKey
 from edgeproxy.origin import ShopBroken
 from edgeproxy.pages.filling import AHEAD, Filling
+from edgeproxy.pages.making import Came, confirmed
 from edgeproxy.pages.model import StoredPage
 from edgeproxy.pages.prospects import Prospects, neighbourhood
 from edgeproxy.pages.store import Store
@@ -72,8 +73,9 @@ def test_a_page_that_grew_too_big_is_not_served_old() -> None:
 
 
 def test_a_confirmed_page_is_the_same_body_under_new_lines() -> None:
-    one = page(b"/a")
-    other = one.confirmed(((b"x", b"y"),), replace(one.freshness, at=NOON + 1), ())
+    one = replace(page(b"/a"), lines=((b"cache-control", b"max-age=60"), (b"etag", b'"1"')))
+    other = confirmed(one, [(b"x", b"y")], Came(NOON + 1, 0.0, 0.0))
+    assert isinstance(other, StoredPage)
     assert (other.body, other.digest, other.key) == (one.body, one.digest, one.key)
     assert other.head != one.head
 
@@ -102,7 +104,8 @@ pytestmark = pytest.mark.anyio
 
 
 def filling(most: int = 1000) -> Filling:
-    return Filling(200, (), everyone=True, most=most, length=None)
+    now = Freshness(Lifetimes(60.0), 0.0, 0.0, 0.0)
+    return Filling(200, (), freshness=now, everyone=True, most=most, length=None)
 
 
 @pytest.mark.parametrize("pause", [0, 1, 7])
