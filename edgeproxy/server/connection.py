@@ -23,7 +23,7 @@ from edgeproxy.server.exchange import Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import Refused
 
-__all__ = ["BODY", "HEAD", "LINGER", "TUNNEL", "WAIT", "Connection"]
+__all__ = ["BODY", "HEAD", "LINGER", "TUNNEL", "TURN", "WAIT", "Connection"]
 
 # What a connection is doing.
 HEAD: Final = 0  # waiting for a request, or in its head
@@ -31,6 +31,7 @@ BODY: Final = 1  # in its body
 WAIT: Final = 2  # the request is whole, its answer is not
 LINGER: Final = 3  # refused or done: what still comes is dropped
 TUNNEL: Final = 4  # a 101 was sent: bytes both ways
+TURN: Final = 5  # answered; what came behind is looked at when the other connections have been
 
 HOLD_SECONDS: Final = 1.0  # that the beginning of a body is waited for before the app begins
 
@@ -59,6 +60,7 @@ class Connection(HttpToolsProtocol):
         self._phase = HEAD
         self._head = bytearray()  # a request's head as far as it has come
         self._held = bytearray()  # what came behind a request that is being answered
+        self._last = False  # nothing more comes: what is held is all there will be
         self._idle = False  # between two requests, nothing of the next has come
         self._received = 0  # bytes of the present request's body
         self._begun = True  # the app has been called
@@ -83,11 +85,17 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refused(503, "too many connections", over))
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """True keeps our direction open: in a tunnel each ends by itself (over TLS both end together)."""
-        if self._phase != TUNNEL:
+        """True keeps our direction open (over TLS both end together): in a tunnel each ends by itself.
+
+        What is ready for requests that came at once is still given; who waits for an app is taken for gone.
+        """
+        if self._phase == TUNNEL:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+        elif self._phase == TURN:
+            self._last = True
+        else:
             return False
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
         return self.transport.get_extra_info("ssl_object") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -148,7 +156,7 @@ class Connection(HttpToolsProtocol):
         since = self._since
         if self._phase == BODY:
             self._tick_body(now)
-        elif self._phase in (WAIT, TUNNEL) or (reading and self._idle):
+        elif self._phase in (WAIT, TUNNEL, TURN) or (reading and self._idle):
             self._since = None
         elif since is None:
             self._since = now

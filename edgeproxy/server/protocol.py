@@ -8,8 +8,9 @@ How it differs from what it is built on
 ---------------------------------------
 1. A head is collected whole, within its limits, before the parser sees it, and the parser never sees the request
    line: uvicorn's parser takes heads of any size, HTTP/0.9, and refuses targets with bytes above 0x7f.
-2. One request at a time.  Bytes after a request are held until its answer has left, so there is no queue of
-   pipelined requests, and nothing of one exchange can be met in another.  Where a chunked body ends only the parser
+2. One request at a time, and one in each turn of the loop.  Bytes after a request are held until its answer has left,
+   so there is no queue of pipelined requests, and nothing of one exchange can be met in another; then other connections
+   have their turn before the next of them, however many came at once.  Where a chunked body ends only the parser
    knows: bytes in the same piece behind it are not read as a request, and the connection closes after the answer.
 3. A request that asks for an upgrade keeps its body: uvicorn's parser takes what follows such a head for another
    protocol, and uvicorn would read it as the next request.
@@ -37,7 +38,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
-from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, WAIT
+from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, TURN, WAIT
 from edgeproxy.server.exchange import Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import END, LONGEST_HEAD, Framing, Refused, RequestLine, framing, look_early, request_line
@@ -91,7 +92,7 @@ class GuardProtocol(QuickConnection):
                 self._take_head(data)
         elif phase == BODY:
             self._take_body(data)
-        elif phase == WAIT:
+        elif phase in (WAIT, TURN):
             self._hold(data)
         elif phase == TUNNEL:
             self._take_bytes(data)
@@ -100,13 +101,41 @@ class GuardProtocol(QuickConnection):
 
     def _take_head(self, data: bytes) -> None:
         try:
-            while data and self._phase == HEAD:  # what the fast lane answers is over at once, and the next may be here
-                data = self._take_one(data)
+            self._take_one(data)
         except Refused as refused:
             self._refuse(refused)
+        if self._phase == HEAD:
+            if self._held:  # the fast lane has answered, and the next may be here
+                self._await_turn()
+            elif self._last:
+                self.transport.close()
 
-    def _take_one(self, data: bytes) -> bytes:
-        """One head, as far as it is here; what stands behind a request that has been answered already."""
+    def _await_turn(self) -> None:
+        """What is held is looked at when the other connections have been: a burst of requests makes nobody wait."""
+        self._phase = TURN
+        self._since = None
+        if len(self._held) > self.guard.limits.header_bytes:
+            self.flow.pause_reading()
+        self.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        if self._phase != TURN or self.transport.is_closing():
+            return
+        self._phase = HEAD
+        held = self._held
+        end = held.find(END)
+        if end < 0 or end + len(END) >= len(held):
+            data = bytes(held)
+            held.clear()
+        else:
+            data = bytes(held[: end + len(END)])
+            del held[: end + len(END)]
+        if len(held) <= self.guard.limits.header_bytes:
+            self.flow.resume_reading()
+        self._take_head(data)
+
+    def _take_one(self, data: bytes) -> None:
+        """One head, as far as it is here; what stands behind it is held."""
         head = self._head
         if head and head[0] != 13:
             seen = len(head)
@@ -114,24 +143,26 @@ class GuardProtocol(QuickConnection):
             end = head.find(END, max(0, seen - 3))
             if end < 0:
                 look_early(head, seen, self.guard.limits)
-                return b""
+                return
             data = bytes(head)
             head.clear()
         else:
             if head or data[0] == 13:
                 data = self._without_blanks(bytes(head) + data)
                 if not data:
-                    return b""
+                    return
             end = data.find(END)
             if end < 0:
                 head += data
                 self._idle = False
                 self._since = None
                 look_early(head, 0, self.guard.limits)
-                return b""
+                return
         end += len(END)
-        rest = data[end:]
-        return rest if self._begin(data[:end], rest) else b""
+        if end < len(data):
+            self._held += data[end:]
+            data = data[:end]
+        self._begin(data)
 
     def _without_blanks(self, data: bytes) -> bytes:
         """Skip empty lines before a request; half of one is waited for."""
@@ -147,11 +178,11 @@ class GuardProtocol(QuickConnection):
             return b""
         return data[start:]
 
-    def _begin(self, head: bytes, rest: bytes) -> bool:
-        """A whole head has come, and ``rest`` behind it; True when it is answered already.  Raises Refused."""
+    def _begin(self, head: bytes) -> None:
+        """A whole head has come, and what is held stood behind it.  Raises Refused."""
         hit = self._heads.get(head) if len(head) <= LONGEST_HEAD else None
         if hit is not None and self._is_answered(hit):
-            return True
+            return
         limits = self.guard.limits
         if len(head) > limits.header_bytes:
             if head.find(b"\r\n") > limits.target_bytes + 64:
@@ -167,7 +198,10 @@ class GuardProtocol(QuickConnection):
         if self._whole is (body.chunked or bool(body.length)):
             raise Refused(400, "a head that two readers end in two places")
         if self._lane is not None and self._is_plain(line, body) and self._is_known(self._lane, line, head):
-            return True
+            return
+        if self._last:
+            self.transport.close()
+            return
         if len(self.tasks) - self.guard.tunnels >= limits.requests:
             raise Refused(503, "too many requests at work", "requests")
         self.cycle = self._exchange(line, body)
@@ -182,15 +216,17 @@ class GuardProtocol(QuickConnection):
         if self._whole:
             self._begin_app()
             self._phase = WAIT
-            if rest:
-                self._hold(rest)
+            if not self.cycle.keep_alive:
+                self._held.clear()
         else:
             self._phase = BODY
-            if rest:
+            if self._held:
+                rest = bytes(self._held)
+                self._held.clear()
+                self.flow.resume_reading()
                 self._take_body(rest)
             if body.expects and not self._received and not self._begun and not self.cycle.disconnected:
                 self._begin_app()
-        return False
 
     # ------------------------------------------------------------------ the fast lane
 
@@ -325,8 +361,8 @@ class GuardProtocol(QuickConnection):
             self._begin_app()
 
     def _hold(self, data: bytes) -> None:
-        """Keep what comes behind a request until that one is answered."""
-        if self.cycle.keep_alive:
+        """Keep what comes behind a request until that one is answered, and others had their turn."""
+        if self._phase == TURN or self.cycle.keep_alive:
             self._held += data
             if len(self._held) > self.guard.limits.header_bytes:
                 self.flow.pause_reading()
@@ -357,11 +393,10 @@ class GuardProtocol(QuickConnection):
         self._phase = HEAD
         self._idle = True
         self._since = None
-        self.flow.resume_reading()
         if self._held:
-            held = bytes(self._held)
-            self._held.clear()
-            self._take_head(held)
+            self._await_turn()
+        else:
+            self.flow.resume_reading()
 
     # ------------------------------------------------------------------ callbacks of the parser
 

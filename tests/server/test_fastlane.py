@@ -605,6 +605,63 @@ def test_a_client_that_takes_nothing_is_given_no_more_than_it_is_owed() -> None:
     run(story())
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_burst_of_requests_on_one_connection_makes_no_other_wait(method: str) -> None:
+    """As nginx has it: one request of a connection, then the others' turn (ngx_http_set_keepalive posts an event)."""
+
+    async def story() -> None:
+        front = Front()
+        await front.warm()
+        await front.ask(method="HEAD")
+        greedy, other = front.connect(), front.connect()
+        greedy.feed(head(method=method) * 1000)
+        for turn in range(1, 6):
+            asked = other.out.count(b"HTTP/1.1 200")
+            other.feed(head())
+            assert other.out.count(b"HTTP/1.1 200") == asked + 1
+            await asyncio.sleep(0)
+            assert greedy.out.count(b"HTTP/1.1 200") <= turn + 1, "a request a turn"
+        await greedy.settle()
+        assert greedy.out.count(b"HTTP/1.1 200") == 1000
+
+    run(story())
+
+
+def test_a_burst_longer_than_what_is_held_is_answered_whole_and_in_order() -> None:
+    async def story() -> None:
+        front = Front()
+        await front.warm()
+        connection = front.connect()
+        post = head("Content-Length: 50000", target="/p/1", method="POST") + b"x" * 50_000
+        piece = head() * 500 + b"\r\n" + head("Cache-Control: no-cache") + post + head(method="HEAD") * 500 + head()
+        for part in (piece[:70_001], piece[70_001:], piece):
+            connection.feed(part)
+        out = bytes(connection.out)
+        for _ in range(20):
+            out = await spoken(connection)
+        assert out.count(b"HTTP/1.1 ") == 2 * (500 + 1 + 1 + 500 + 1)
+        assert connection.state == "open"
+        assert front.noted.refusals == []
+
+    run(story())
+
+
+@pytest.mark.parametrize(("more", "ready"), [((), 3), (("Cache-Control: no-cache",), 2)])
+def test_who_says_goodbye_behind_a_burst_gets_what_is_ready_of_it(more: tuple[str, ...], ready: int) -> None:
+    async def story() -> None:
+        front = Front()
+        one = timeless(await front.warm())
+        connection = front.connect()
+        connection.feed(head() * 2 + head(*more))
+        apps = front.apps
+        assert connection.protocol.eof_received(), "our direction stays open"
+        await connection.settle()
+        assert timeless(bytes(connection.out)) == one * ready
+        assert (connection.state, front.apps) == ("closed", apps)
+
+    run(story())
+
+
 def test_while_a_stop_goes_on_the_answer_ends_its_connection() -> None:
     async def story() -> None:
         front = Front()

@@ -18,6 +18,7 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
+from edgeproxy.server.connection import TURN
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import Refused
 from edgeproxy.server.protocol import GuardProtocol, factory
@@ -94,9 +95,9 @@ class Pipe(asyncio.Transport):
 
     async def settle(self) -> None:
         """Let apps run until nothing moves any more."""
-        for turn in range(100):
+        for turn in range(1000):
             await asyncio.sleep(0)
-            if turn > 2 and not self.protocol.tasks:
+            if turn > 2 and not self.protocol.tasks and self.protocol._phase != TURN:
                 break
 
     async def say(self, *pieces: bytes) -> bytes:
