@@ -49,6 +49,13 @@ BACKLOG: Final = 2048
 GRACE: Final = 0.5
 POLL: Final = 0.02  # between two looks at what is still at work during a stop
 FILES: Final = 256  # besides a socket for each connection, on both sides
+UNSENT: Final = 128 * 1024
+"""Bytes that the system takes from us for a client beyond what is on its way to them.
+
+Left to itself it takes megabytes of answers for each client that reads none of them: memory, and work of ours that
+others wait for (HAProxy has the same as ``tune.notsent-lowat.client``).  What is on its way is not counted, so that who
+reads fast notices nothing.
+"""
 
 _log = logging.getLogger("edgeproxy")
 
@@ -111,6 +118,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         wanted = set(wanted)
         for index in wanted - self.servers.keys():
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # connections inherit it
+                self.socks[index].setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
             # asyncio closes what it accepts on: a copy, so that the socket can be taken up again
             self.servers[index] = await loop.create_server(connect, sock=self.socks[index].dup(), backlog=BACKLOG)
         for index in self.servers.keys() - wanted:

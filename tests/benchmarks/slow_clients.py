@@ -1,216 +1,247 @@
-"""Slow clients of eight kinds against a running listener, by hand: how long each is borne, and who pays for it.
+"""Slow clients in eight shapes, by hand: how long each is borne, and what a healthy visitor pays for it.
 
-    python -m tests.benchmarks.slow_clients http://127.0.0.1:8080/ [--each 20] [--path /page] [--post /form]
+    python -m tests.benchmarks.slow_clients [URL] [--tls URL] [--each 20] [--only SHAPE] [--rounds 1]
 
-Opens ``--each`` connections of every kind at once, and measures a healthy visitor's latencies before and meanwhile.
-Prints a table: the longest that a connection of the kind was kept, and the healthy visitor's p50 and p99.  Not part of
-the suite: times on a shared machine prove nothing by themselves (``tests/server/test_slow_clients.py`` holds the
-same limits with a clock that is moved by hand).
+Without a URL it starts a shop of its own and `edgeproxy serve` before it, twice: plain, and with TLS on our listener
+for the stalled handshake.  Whoever is slow has a process of its own; a visitor who is not asks for the same page at a
+fixed rate all the while.  For each shape, on the same server, one after the other:
+
+    quiet · the shape, until the last of its connections is closed · quiet · the control
+
+The control is as many connections that ask for as much and are not slow.  What a shape costs at its beginning is
+judged by that: a server does work for whoever asks, and slowness must not be a lever.  Prints the healthy visitor's
+p50 and p99 as ratios to the quiet before and after, with the number of samples.  Exit code 1 when something was kept
+for over 15 s, or the p99 went over twice the quiet one.  Where other programs want the processor too, a p99 is theirs:
+begin the line with ``chrt -r 5`` there (as root), or compare several runs.  ``tests/server/test_slow_clients.py``
+holds the limits by a clock that is moved by hand.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
+import multiprocessing
 import re
 import socket
-import statistics
+import sys
 import time
-from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import ceil, nan
+from multiprocessing.context import SpawnContext
+from pathlib import Path
+from typing import Any, Final
 
-PATIENCE = 40.0  # seconds after which a connection counts as kept for ever
-BOUND = 15.0
+from tests.benchmarks import paths
+from tests.benchmarks.slow_shapes import ORDINARY, PATIENCE, SHAPES, TLS_SHAPE, Target, run
 
-
-class Target:
-    """Where it goes."""
-
-    def __init__(self, url: str, path: str, post: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname, url
-        self.host, self.tls = parts.hostname, parts.scheme == "https"
-        self.port = parts.port or (443 if self.tls else 80)
-        self.path, self.post = path, post
-
-    def head(self, method: str, path: str, *lines: str) -> bytes:
-        return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {self.host}", *lines, "", ""]).encode()
-
-    async def open(self, *, window: int = 0) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        sock = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
-        sock.setblocking(False)
-        if window:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        await asyncio.get_running_loop().sock_connect(sock, (self.host, self.port))
-        return await asyncio.open_connection(sock=sock, limit=window or 65536)
+BOUND: Final = 15.0  # seconds that anybody may be kept
+MOST: Final = 2.0  # times the quiet p99
+RATE: Final = 200.0  # requests a second of the healthy visitor
+BEGINNING: Final = 2.0  # seconds in which a shape asks for what it asks
+TLS_FILES: Final = Path(__file__).parents[1] / "data" / "tls"
 
 
-async def until_closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while await reader.read(65536):
-            pass
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
+class Healthy:
+    """A visitor on one kept connection, whose latencies count from when each request was due."""
+
+    def __init__(self, target: Target, rate: float) -> None:
+        self.target, self.gap = target, 1 / rate
+        self._question = target.head("GET", target.path)
+        self._connection = self._open()
+
+    def _open(self) -> socket.socket:
+        connection = socket.create_connection(self.target.place, 10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tls = self.target.tls()
+        return tls.wrap_socket(connection, server_hostname=self.target.host) if tls else connection
+
+    def _ask(self) -> None:
+        self._connection.sendall(self._question)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._some()
+        head, _, body = data.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+        left = int(length[1]) - len(body) if length else 0
+        while left > 0:
+            left -= len(self._some())
+
+    def _some(self) -> bytes:
+        data = self._connection.recv(1 << 18)
+        if not data:
+            raise ConnectionError("closed between two requests")
+        return data
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def asks(self, seconds: float = PATIENCE + 5, *, until: Any = None) -> Latencies:
+        """For so long, or until somebody has told that it is over."""
+        found = Latencies()
+        began = due = time.perf_counter()
+        while time.perf_counter() - began < seconds and not (until is not None and until.is_set()):
+            try:
+                self._ask()
+            except ConnectionError:
+                self.close()
+                self._connection = self._open()
+                due = time.perf_counter()
+                continue
+            now = time.perf_counter()
+            found.add(due - began, now - due)
+            due += self.gap
+            if due > now:
+                time.sleep(due - now)
+                due = time.perf_counter()  # what the sleep took too long is not the server's
+        return found
 
 
-async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, every: float) -> None:
-    closed = asyncio.create_task(until_closed(reader, writer))
-    try:
-        for byte in data:
-            if closed.done():
-                break
-            writer.write(bytes([byte]))
-            await writer.drain()
-            await asyncio.wait({closed}, timeout=every)
-    except ConnectionError:
-        pass
-    await closed
+@dataclass
+class Latencies:
+    """When each request was due, in seconds from the beginning, and how long its answer took."""
+
+    all: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, at: float, took: float) -> None:
+        self.all.append((at, took))
+
+    def __add__(self, other: Latencies) -> Latencies:
+        return Latencies(self.all + other.all)
+
+    def first(self, seconds: float) -> Latencies:
+        return Latencies([each for each in self.all if each[0] < seconds])
+
+    def rank(self, share: float) -> float:
+        """A quantile, in ms: the smallest that is not below so many of them (nearest rank)."""
+        took = sorted(each for _, each in self.all)
+        return took[ceil(share * len(took)) - 1] * 1000 if took else nan
+
+    def told(self) -> str:
+        return f"{self.rank(0.5):.2f} / {self.rank(0.99):.2f} ({len(self.all)})"
 
 
-async def header_drip(target: Target) -> None:
-    reader, writer = await target.open()
-    await drip(reader, writer, target.head("GET", target.path, "X-Slow: " + "x" * 500), 0.5)
+class Aside:
+    """A shape, or the control, in its process: made ready before anything is measured."""
+
+    def __init__(self, context: SpawnContext, name: str, target: Target, each: int, requests: int) -> None:
+        self.over = context.Event()
+        self._ready, self._go, self._told = context.Event(), context.Event(), context.SimpleQueue()
+        self._process = context.Process(
+            target=_aside, args=(name, target, each, requests, self._ready, self._go, self._told, self.over)
+        )
+        self._process.start()
+        self._ready.wait()
+
+    def go(self) -> None:
+        self._go.set()
+
+    def kept(self) -> float:
+        """Seconds that the longest of its connections was kept."""
+        longest: float = self._told.get()
+        self._process.join()
+        return longest
 
 
-async def body_drip(target: Target) -> None:
-    reader, writer = await target.open()
-    writer.write(target.head("POST", target.post, "Content-Length: 1000"))
-    await drip(reader, writer, b"x" * 1000, 0.5)
+def _aside(name: str, target: Target, each: int, requests: int, ready: Any, go: Any, told: Any, over: Any) -> None:
+    run(name, target, each, requests, ready, go, told)
+    over.set()
 
 
-async def slow_read(target: Target) -> None:
-    """Asks for much and takes a little each second."""
-    reader, writer = await target.open(window=1024)
-    reader._transport.pause_reading()  # type: ignore[attr-defined] # what is taken is taken by hand
-    writer.write(target.head("GET", target.path) * 50)
-    sock = writer.get_extra_info("socket")._sock
-    while is_open(sock):
-        await asyncio.sleep(1)
-        with contextlib.suppress(BlockingIOError, OSError):
-            sock.recv(64)
-    writer.close()
+@dataclass
+class Row:
+    """What one shape came to, over all rounds."""
+
+    kept: float = 0.0
+    quiet: Latencies = field(default_factory=Latencies)
+    during: Latencies = field(default_factory=Latencies)
+    control: Latencies = field(default_factory=Latencies)
+
+    def ratio(self, share: float, of: Latencies) -> float:
+        return of.rank(share) / self.quiet.rank(share)
+
+    @property
+    def fails(self) -> bool:
+        return self.kept > BOUND or self.ratio(0.99, self.during) > MOST
+
+    def markdown(self, name: str) -> str:
+        cells = [name, f"{self.kept:.1f}", self.quiet.told(), self.during.told()]
+        cells += [f"{self.ratio(0.5, self.during):.2f}", f"{self.ratio(0.99, self.during):.2f}"]
+        cells += [f"{self.ratio(0.99, each.first(BEGINNING)):.2f}" for each in (self.during, self.control)]
+        cells += [f"{self.ratio(0.5, each.first(BEGINNING)):.2f}" for each in (self.during, self.control)]
+        return f"| {' | '.join(cells)} |{' TOO MUCH' if self.fails else ''}"
 
 
-def is_open(sock: socket.socket) -> bool:
-    """Whether the other end still holds this connection."""
-    try:
-        sock.getpeername()
-    except OSError:
-        return False
-    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+COLUMNS: Final = (
+    "shape",
+    "kept, s",
+    "quiet: p50 / p99, ms (n)",
+    "during it",
+    "p50 ×",
+    "p99 ×",
+    "p99 × of its first 2 s",
+    "of the control's",
+    "p50 × of its first 2 s",
+    "of the control's ",
+)
 
 
-async def idle(target: Target) -> None:
-    await until_closed(*await target.open())
+def look(context: SpawnContext, name: str, target: Target, each: int, quiet: float, row: Row) -> None:
+    """One shape once, added to its row."""
+    requests = SHAPES[name].requests
+    shape = Aside(context, name, target, each, requests)
+    control = Aside(context, ORDINARY, target, each, requests)
+    with contextlib.closing(Healthy(target, RATE)) as visitor:
+        visitor.asks(0.5)
+        row.quiet += visitor.asks(quiet)
+        shape.go()
+        row.during += visitor.asks(until=shape.over)
+        row.kept = max(row.kept, shape.kept())
+        row.quiet += visitor.asks(quiet)
+        control.go()
+        row.control += visitor.asks(min(quiet, BEGINNING))
+        control.kept()
 
 
-async def half_open(target: Target) -> None:
-    """Half a request, then silence: as a client whose network is gone."""
-    reader, writer = await target.open()
-    writer.write(target.head("GET", target.path)[:30])
-    await until_closed(reader, writer)
+@contextlib.contextmanager
+def listeners(said: argparse.Namespace) -> Iterator[tuple[Target, Target]]:
+    """What is asked: plainly, and for the stalled handshake."""
+    if said.url:
+        yield Target(said.url, said.path, said.post), Target(said.tls or said.url, said.path, said.post)
+        return
+    tls = ("--tls-cert", str(TLS_FILES / "edge-first.pem"), "--tls-key", str(TLS_FILES / "edge-first.key"))
+    with paths.proxy(*said.option) as (plain, _), paths.proxy(*said.option, *tls) as (secure, _):
+        path, post = said.path or "/shared/100", said.post or "/file/1"
+        yield Target(f"http://127.0.0.1:{plain}", path, post), Target(f"https://127.0.0.1:{secure}", path, post)
 
 
-async def pipelined_drip(target: Target) -> None:
-    """A good request, and a second one behind it that never gets done."""
-    reader, writer = await target.open()
-    writer.write(target.head("GET", target.path))
-    await drip(reader, writer, target.head("GET", target.path, "X-Slow: " + "x" * 500), 0.5)
-
-
-async def tiny_window(target: Target) -> None:
-    """Asks for much and takes nothing."""
-    reader, writer = await target.open(window=1024)
-    reader._transport.pause_reading()  # type: ignore[attr-defined] # nothing is taken
-    writer.write(target.head("GET", target.path) * 50)
-    while is_open(writer.get_extra_info("socket")):  # noqa: ASYNC110 - nobody says when
-        await asyncio.sleep(0.2)
-    writer.close()
-
-
-async def handshake_stall(target: Target) -> None:
-    """The first bytes of a TLS handshake, then silence (to a listener without TLS: nonsense)."""
-    reader, writer = await target.open()
-    writer.write(b"\x16\x03\x01\x02\x00\x01\x00")
-    await until_closed(reader, writer)
-
-
-KINDS: dict[str, Callable[[Target], Awaitable[None]]] = {
-    "header drip": header_drip,
-    "body drip": body_drip,
-    "slow read": slow_read,
-    "idle": idle,
-    "half-open": half_open,
-    "pipelined drip": pipelined_drip,
-    "tiny window": tiny_window,
-    "handshake stall": handshake_stall,
-}
-
-
-async def kept(kind: Callable[[Target], Awaitable[None]], target: Target) -> float:
-    began = time.perf_counter()
-    with contextlib.suppress(TimeoutError, OSError):
-        await asyncio.wait_for(kind(target), PATIENCE)
-    return time.perf_counter() - began
-
-
-async def healthy(target: Target, stop: asyncio.Event, rate: float = 50.0) -> list[float]:
-    """Latencies of a visitor who asks at a fixed rate, in seconds."""
-    found: list[float] = []
-    reader, writer = await target.open()
-    while not stop.is_set():
-        began = time.perf_counter()
-        try:
-            writer.write(target.head("GET", target.path))
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
-            await reader.readexactly(int(length[1]) if length else 0)
-            found.append(time.perf_counter() - began)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            reader, writer = await target.open()
-        await asyncio.sleep(max(0.0, 1 / rate - (time.perf_counter() - began)))
-    writer.close()
-    return found
-
-
-def told(latencies: list[float]) -> str:
-    if len(latencies) < 10:
-        return f"{'(over at once)':36} of {len(latencies)}"
-    ranks = statistics.quantiles(latencies, n=100)
-    return f"p50 {ranks[49] * 1000:6.1f} ms   p99 {ranks[98] * 1000:6.1f} ms   of {len(latencies)}"
-
-
-async def measured(target: Target, seconds: float) -> list[float]:
-    stop = asyncio.Event()
-    asking = asyncio.create_task(healthy(target, stop))
-    await asyncio.sleep(seconds)
-    stop.set()
-    return await asking
-
-
-async def main(target: Target, each: int) -> int:
-    print(f"{each} connections of each kind, at most {PATIENCE:g} s")
-    print("quiet            ", told(await measured(target, 5)), flush=True)
-    late = 0
-    for name, kind in KINDS.items():
-        stop = asyncio.Event()
-        asking = asyncio.create_task(healthy(target, stop))
-        longest = max(await asyncio.gather(*(kept(kind, target) for _ in range(each))))
-        stop.set()
-        late += longest > BOUND
-        mark = "  TOO LONG" if longest > BOUND else ""
-        print(f"{name:17} {told(await asking)}   kept {longest:5.1f} s{mark}", flush=True)
-    return 1 if late else 0
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", nargs="?", help="a listener that runs already (with https: all shapes over TLS)")
+    parser.add_argument("--tls", metavar="URL", help="its listener with TLS, for the handshake that stalls")
+    parser.add_argument("--each", type=int, default=20, metavar="N", help="connections of a shape (default: 20)")
+    parser.add_argument("--path", help="the page that is asked for (default: / or a kept page of 100 KB)")
+    parser.add_argument("--post", help="where the dripping body goes (default: the same)")
+    parser.add_argument("--only", action="append", choices=list(SHAPES), metavar="SHAPE", help="may be repeated")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="of everything; their samples are pooled")
+    parser.add_argument("--quiet", type=float, default=4.0, metavar="SECONDS", help="of each quiet time (default: 4)")
+    parser.add_argument("--option", action="append", default=[], help="of the `edgeproxy serve` that it starts")
+    said = parser.parse_args(argv)
+    if said.url:
+        said.path, said.post = said.path or "/", said.post or said.path or "/"
+    context = multiprocessing.get_context("spawn")
+    rows = {name: Row() for name in said.only or SHAPES}
+    with listeners(said) as (plain, secure):
+        for number in range(said.rounds):
+            for name, row in rows.items():
+                print(f"round {number + 1}: {name}", file=sys.stderr, flush=True)
+                look(context, name, secure if name == TLS_SHAPE else plain, said.each, said.quiet, row)
+    print(f"| {' | '.join(COLUMNS)} |\n|---|---:|---|---|{'---:|' * 6}")
+    for name, row in rows.items():
+        print(row.markdown(name))
+    return 1 if any(row.fails for row in rows.values()) else 0
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url")
-    parser.add_argument("--each", type=int, default=20)
-    parser.add_argument("--path", default="/")
-    parser.add_argument("--post", default="/")
-    said = parser.parse_args()
-    raise SystemExit(asyncio.run(main(Target(said.url, said.path, said.post), said.each)))
+    sys.exit(main())

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.benchmarks import slow_clients, slow_shapes
 from tests.benchmarks.__main__ import BENCHMARKS, main
 from tests.benchmarks.measure import Row, Table
 
@@ -28,3 +29,16 @@ def test_a_table_is_told_against_its_first_row() -> None:
         "| one | 0.5 | 1 | a |",
         "| two | 1,250 | 2.5e+03 | b |",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processor time is read from /proc")
+def test_slow_clients_are_measured_and_let_go(capsys: pytest.CaptureFixture[str]) -> None:
+    limits = ("--limit-header-seconds=1", "--limit-rate-seconds=1")
+    shapes = (slow_shapes.TLS_SHAPE,)
+    argv = ["--each=2", "--quiet=0.2", *(f"--option={limit}" for limit in limits), *(f"--only={one}" for one in shapes)]
+    assert slow_clients.main(argv) in {0, 1}
+    rows = capsys.readouterr().out.splitlines()[2:]
+    for shape, row in zip(shapes, rows, strict=True):
+        name, kept, *_ = (cell.strip() for cell in row.strip("|").split("|"))
+        assert name == shape
+        assert float(kept) < slow_shapes.PATIENCE

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
 
+from edgeproxy.server.run import UNSENT
 from edgeproxy.settings import Limits
 from tests.server.apps import Shop, answer
 from tests.server.test_tls import on_both_loops
@@ -128,6 +130,23 @@ def test_who_is_slow_is_let_go_and_counted_and_others_do_not_wait(kind: Kind, li
     run(test())
 
 
+async def film(scope: Any, receive: Any, send: Any) -> None:
+    await answer(send, 200, b"x" * 8_000_000)
+
+
+@asynccontextmanager
+async def blind(port: int) -> AsyncIterator[socket.socket]:
+    """A client with a small window, who has asked for a film and seen its first bytes."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, ("127.0.0.1", port))
+        await loop.sock_sendall(sock, GET)
+        assert await loop.sock_recv(sock, 64)
+        yield sock
+
+
 async def rest(sock: socket.socket, taken: list[bytes]) -> None:
     """Read to an ordinary end, which there must not be: what was sent would look whole."""
     while piece := await asyncio.get_running_loop().sock_recv(sock, 65536):
@@ -138,17 +157,7 @@ def test_what_a_slow_reader_did_not_take_is_given_up_by_the_system_too() -> None
     """A plain close leaves it with the kernel, which offers it for minutes: a reset is what frees it."""
 
     async def test() -> None:
-        async def film(scope: Any, receive: Any, send: Any) -> None:
-            await answer(send, 200, b"x" * 8_000_000)
-
-        async with serving(film) as served:
-            sock = socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(sock, ("127.0.0.1", served.port))
-            await loop.sock_sendall(sock, GET)
-            assert await loop.sock_recv(sock, 64)
+        async with serving(film) as served, blind(served.port) as sock:
             while not next(iter(served.guard._open)).transport.get_write_buffer_size():  # noqa: ASYNC110
                 await asyncio.sleep(0)
             for now in (0.0, 10.0):
@@ -159,6 +168,26 @@ def test_what_a_slow_reader_did_not_take_is_given_up_by_the_system_too() -> None
             with pytest.raises(ConnectionResetError):
                 await rest(sock, taken)
             assert len(b"".join(taken)) < 200_000
-            sock.close()
+
+    on_both_loops(test)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system cannot be told")
+def test_the_system_takes_little_for_who_reads_nothing() -> None:
+    """Its buffers grow to megabytes a connection, and every pipelined answer that fits there is made for nobody."""
+
+    async def test() -> None:
+        many = GET * 100
+        async with serving(film) as served, blind(served.port) as sock:
+            await asyncio.get_running_loop().sock_sendall(sock, many)
+            [connection] = served.guard._open
+            seen = -1
+            while seen != connection.written:  # the app is let go on until it waits
+                seen = connection.written
+                for _ in range(100):
+                    await asyncio.sleep(0)
+            taken = connection.written - connection.transport.get_write_buffer_size()
+            assert taken < UNSENT + 100_000
+            connection.reset()
 
     on_both_loops(test)
