@@ -119,13 +119,14 @@ def build_app(
     chance: Callable[[], str] = _chance,
     books: Books | None = None,
     log_to: TextIO | None = None,
+    spread: Callable[[bytes, bytes], object] = lambda host, path: None,
 ) -> Parts:
     """Wire a proxy.
 
     ``transport`` reaches the shop (left out: over the network, at ``settings.origin``); ``clock`` gives seconds since
     the epoch, ``ticks`` seconds that never go back, ``chance`` ids that nobody can guess; ``books`` holds the live rule
     book (left out: ``settings.rules``, read now and watched while running); ``log_to`` takes the access log (left out:
-    standard output).
+    standard output); ``spread`` tells other processes that what is kept for a Host and a raw path is old.
     """
     source = None
     if books is None:
@@ -147,7 +148,7 @@ def build_app(
         failed=distrusted,
     )
     plans = _plans(settings, journal)
-    cache = _cache(settings, journal, transport, clock, ticks) if settings.limits.cache_bytes else None
+    cache = _cache(settings, journal, transport, clock, ticks, spread) if settings.limits.cache_bytes else None
     remembering = Remembering(settings, journal.counters, chance=chance)
     choices = journal.counters.counter("edgeproxy_choices_total", "What visitors chose on their own page", "choice")
     why = WhyPage(books, remembering, settings.cookie, choices.add)
@@ -207,6 +208,7 @@ def _cache(
     transport: httpx.AsyncBaseTransport,
     clock: Callable[[], float],
     ticks: Callable[[], float],
+    spread: Callable[[bytes, bytes], object],
 ) -> PageCache:
     limits = settings.limits
     origin = Origin.of(*settings.origins)
@@ -219,6 +221,7 @@ def _cache(
         ticks=ticks,
         counts=Counts(journal.counters),
         country_header=settings.country_header,
+        spread=spread,
     )
 
 

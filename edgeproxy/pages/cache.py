@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -50,7 +50,8 @@ TURNS: Final = 3
 class PageCache:
     """Belongs to one event loop.
 
-    ``ask`` reaches the shop; ``clock`` gives seconds since the epoch, ``ticks`` seconds that never go back.
+    ``ask`` reaches the shop; ``clock`` gives seconds since the epoch, ``ticks`` seconds that never go back; ``spread``
+    tells other processes what is old.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class PageCache:
         ticks: Callable[[], float],
         counts: Counts,
         country_header: str | None = None,
+        spread: Callable[[bytes, bytes], object] = lambda host, path: None,
     ) -> None:
         self.store = Store(keeping.bytes)
         counts.watch(self.store)
@@ -71,6 +73,7 @@ class PageCache:
         self._clock = clock
         self._ticks = ticks
         self._counts = counts
+        self._spread = spread
         self._flights: dict[FullKey, Flight] = {}
         self._flying: set[asyncio.Task[Any]] = set()
         self._asking = Asking(
@@ -234,7 +237,20 @@ class PageCache:
         return count
 
     def changed(self, host: bytes, path: bytes) -> None:
-        """An unsafe method was answered without an error there: what is kept is old (RFC 9111, 4.4)."""
+        """An unsafe method was answered without an error there: what is kept is old, everywhere (RFC 9111, 4.4)."""
+        self._outdate(host, path)
+        self._spread(host, path)
+
+    def heard(self, places: Sequence[tuple[bytes, bytes]]) -> None:
+        """The same was told by another process: Host and raw path of each; none: everything is old."""
+        for host, path in places:
+            self._outdate(host, path)
+        if not places:
+            for full in list(self._flights):
+                self._turn_away(full)
+            self.store.clear()
+
+    def _outdate(self, host: bytes, path: bytes) -> None:
         for full in list(self._flights):
             if (full[0].host, full[0].path) == (host, path):
                 self._turn_away(full)

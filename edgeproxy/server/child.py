@@ -54,16 +54,16 @@ class Child:
 
     @classmethod
     async def spawn(
-        cls, slot: int, socks: Sequence[socket.socket], leaving: Callable[[Child], Awaitable[None]]
+        cls, slot: int, socks: Sequence[socket.socket], told: Callable[[Child, Message], Awaitable[None]]
     ) -> Child:
-        """Start the process; ``leaving`` is called when it asks for a successor.  Raises OSError."""
+        """Start the process; ``told`` is called with what it says by itself: Leaving, Changed.  Raises OSError."""
         ours, theirs = socket.socketpair()
         child: Child | None = None
 
         async def answer(message: Message) -> Message:
-            if not isinstance(message, control.Leaving) or child is None:
+            if not isinstance(message, control.Leaving | control.Changed) or child is None:
                 raise ValueError(f"{type(message).__name__} is nothing that a worker asks")
-            await leaving(child)
+            await told(child, message)
             return control.Done()
 
         files = [sock.fileno() for sock in socks]
@@ -135,7 +135,7 @@ class Child:
         return float(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-Spawn = Callable[[int, Sequence[socket.socket], Callable[[Child], Awaitable[None]]], Awaitable[Child]]
+Spawn = Callable[[int, Sequence[socket.socket], Callable[[Child, Message], Awaitable[None]]], Awaitable[Child]]
 
 
 def _command(control_fd: int, files: Sequence[int]) -> list[str]:

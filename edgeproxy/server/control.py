@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 
 __all__ = ["PROTOCOL", "Channel", "ControlError", "Gone", "Message", "Unable", "decoded", "encoded"]
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 """Of these messages.  After an upgrade on disk, a supervisor starts workers of newer code: it says which it speaks."""
 
 LARGEST: Final = 160 << 20  # bytes of a frame: a rules folder at its limit, in base64
@@ -163,6 +163,13 @@ class Leaving:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A worker's own, and passed on to the others: what is kept for these addresses is old → ``Done``."""
+
+    places: list[str]  # Host and raw path, one after the other ("shop.example/c/boots"); none: everything
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     pass
 
@@ -176,7 +183,7 @@ class Failed:
 
 Message = (
     Start | Accept | Offer | Judged | Settle | NewKeys | NewCertificate | Purge | Purged | Report | Numbers | Look
-    | Seen | Survey | Surveyed | Show | Shown | Drain | Hurry | Leaving | Done | Failed
+    | Seen | Survey | Surveyed | Show | Shown | Drain | Hurry | Leaving | Changed | Done | Failed
 )  # fmt: skip
 
 _KINDS: Final[dict[str, type[Any]]] = {each.__name__: each for each in typing.get_args(Message)}

@@ -154,7 +154,7 @@ class Supervisor:
         if self.stopping:
             raise CannotStart("a stop has begun")
         try:
-            child = await self._spawn(slot, self._socks, self._leaving)
+            child = await self._spawn(slot, self._socks, self._told)
         except OSError as problem:
             raise CannotStart(f"no process can be started: {problem.strerror or problem}") from None
         self._alive.add(child)
@@ -258,6 +258,13 @@ class Supervisor:
             await self._see_off(old)
         return True
 
+    async def _told(self, child: Child, message: Message) -> None:
+        """What a worker says by itself."""
+        if isinstance(message, control.Changed):
+            await self._each(lambda other: other.ask(message, control.Done, seconds=QUICK), but=child)
+        else:
+            await self._leaving(child)
+
     async def _leaving(self, child: Child) -> None:
         """A worker was told to end (SIGTERM): another comes before it goes."""
         if not self.stopping and not child.leaving:
@@ -349,14 +356,14 @@ class Supervisor:
         await self._each(lambda child: child.report(2.0))
         return summed([self._ended, *(child.numbers for child in self._alive)])
 
-    async def _each(self, ask: Callable[[Child], Awaitable[None]]) -> None:
-        """Ask everybody who serves or leaves at once; who does not answer is not waited for."""
+    async def _each(self, ask: Callable[[Child], Awaitable[object]], *, but: Child | None = None) -> None:
+        """Ask everybody who serves or leaves at once, ``but`` one; who does not answer is not waited for."""
 
         async def quietly(child: Child) -> None:
             with contextlib.suppress(Gone, Unable, TimeoutError):
                 await ask(child)
 
-        await asyncio.gather(*(quietly(child) for child in tuple(self._covered)))
+        await asyncio.gather(*(quietly(child) for child in tuple(self._covered) if child is not but))
 
     async def numbers(self) -> dict[str, Any]:
         """The same as ``metrics``, in plain types."""

@@ -36,6 +36,7 @@ from edgeproxy.server import control, handover
 from edgeproxy.server.control import Channel, Message
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.run import FILES, GRACE, Listener, gauges, loop_factory, raise_file_limit, start_logging, ticking
+from edgeproxy.server.spreading import SECONDS, Spreading, address
 from edgeproxy.server.tls import context_of
 from edgeproxy.settings import Settings
 
@@ -102,6 +103,7 @@ class Worker:
         self._listener: Listener | None = None
         self._drain_seconds = 0.0
         self.ended = asyncio.Event()
+        self.spreading = Spreading()
 
     async def answer(self, message: Message) -> Message:
         """Do what is asked."""
@@ -121,6 +123,9 @@ class Worker:
             case control.Purge(paths, tags):
                 cache = self._served.cache
                 return control.Purged(cache.purge(compile_paths(paths) if paths else None, tags) if cache else 0)
+            case control.Changed(places):
+                if self._served.cache is not None:
+                    self._served.cache.heard([address(place) for place in places])
             case control.Report():
                 return control.Numbers(self._served.journal.counters.export())
             case control.Look():
@@ -165,7 +170,7 @@ class Worker:
         judged = await self._books.offer(handover.rules_in(start.rules))
         self._books.settle(take=bool(judged.version))
         stream = cast(TextIO, LineStream(sys.stdout.fileno()))
-        parts = self._parts = self._build(settings, books=self._books, log_to=stream)
+        parts = self._parts = self._build(settings, books=self._books, log_to=stream, spread=self.spreading)
         self._listener = self._listen(parts, settings, start.pem)
         self._drain_seconds = limits.drain_seconds
         await self._stack.enter_async_context(parts.running())
@@ -251,6 +256,7 @@ class LineStream:
 async def _live(control_fd: int, socks: Sequence[socket.socket]) -> None:
     worker = Worker(socks, started=_give_back)
     channel = await Channel.over(socket.socket(fileno=control_fd), worker.answer)
+    worker.spreading.tell = lambda changed: channel.ask(changed, control.Done, seconds=SECONDS)
     asking: set[asyncio.Task[Any]] = set()
 
     def leave() -> None:

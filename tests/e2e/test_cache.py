@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -86,6 +87,22 @@ def test_each_worker_asks_once_and_a_purge_reaches_them_all(shop: StandIn, proxy
     assert done.stdout == f"forgot {sum(first)} answers tagged home\n"
     done = edgeproxy("purge", "/**", "--admin", admin)
     assert done.stdout == "forgot 0 answers at /**\n"
+
+
+def test_after_a_post_no_worker_serves_what_was_kept_there(shop: StandIn, proxy: Proxy) -> None:
+    fill(proxy, "/")
+    fill(proxy, "/c/boots")
+    first = asked(shop, "/"), asked(shop, "/c/boots")
+    connection = http.client.HTTPConnection(urlsplit(proxy.base).netloc, timeout=30)
+    connection.request("POST", "/c/boots")
+    assert connection.getresponse().status == 200
+    connection.close()
+    deadline = time.monotonic() + 20
+    while asked(shop, "/c/boots") < first[1] * 2 + 1:  # the POST too; the others hear of it a moment later
+        assert time.monotonic() < deadline
+        fill(proxy, "/c/boots")
+    fill(proxy, "/")
+    assert asked(shop, "/") == first[0]
 
 
 def test_each_visitor_gets_their_own_from_what_is_kept(shop: StandIn, proxy: Proxy) -> None:

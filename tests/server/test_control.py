@@ -32,7 +32,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(control.Purge, st.lists(texts), st.lists(texts)),
     st.builds(control.Numbers, tables),
     st.builds(control.Failed, texts),
-    st.sampled_from([control.Report(), control.Drain(), control.Hurry(), control.Leaving(), control.Done()]),
+    st.sampled_from(
+        [control.Report(), control.Drain(), control.Hurry(), control.Leaving(), control.Changed([]), control.Done()]
+    ),
 )
 
 

@@ -124,7 +124,9 @@ async def fleet(
     settings = Settings("http://shop.invalid", tmp_path, KEYS, limits=Limits(**limits))
     started: list[Pretender] = []
 
-    async def spawn(slot: int, socks: Sequence[socket.socket], leaving: Callable[[Child], Awaitable[None]]) -> Child:
+    async def spawn(
+        slot: int, socks: Sequence[socket.socket], told: Callable[[Child, Message], Awaitable[None]]
+    ) -> Child:
         ours, theirs = socket.socketpair()
         pretender = Pretender(slot, Process())
         if made.change is not None:
@@ -133,7 +135,7 @@ async def fleet(
         started.append(pretender)
 
         async def asked(message: Message) -> Message:
-            await leaving(child)
+            await told(child, message)
             return control.Done()
 
         child = Child(slot, cast(Any, pretender.process), await Channel.over(ours, asked))
@@ -278,6 +280,19 @@ def test_a_purge_reaches_all(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------ for the console
+
+
+def test_what_one_worker_knows_to_be_old_reaches_the_others(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with fleet(tmp_path, 3) as made:
+            first, *others = made.started
+            assert first.theirs is not None
+            await first.theirs.ask(control.Changed(["shop.example/c/boots"]), control.Done)
+            assert control.Changed(["shop.example/c/boots"]) not in first.asked
+            for each in others:
+                assert each.asked[-1] == control.Changed(["shop.example/c/boots"])
+
+    run(test())
 
 
 def a_page(at: float) -> Served:
