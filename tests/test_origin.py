@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import socket
 import ssl
 import struct
@@ -12,7 +11,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import aiohttp
 import httpx
 import pytest
 from hypothesis import given
@@ -28,7 +26,6 @@ from edgeproxy.origin import (
     ShopTransport,
     tls_context,
 )
-from edgeproxy.origin.connection import ShopConnection
 from edgeproxy.origin.patience import Patience
 
 pytestmark = pytest.mark.anyio
@@ -864,20 +861,3 @@ async def test_a_transport_opens_nothing_before_it_is_asked() -> None:
     transport = ShopTransport("http://127.0.0.1:1")
     await transport.aclose()
     await transport.aclose()
-
-
-# ------------------------------------------------------------------ what we use of aiohttp
-
-
-async def test_the_pool_still_asks_of_a_protocol_what_ours_has() -> None:
-    """Every attribute of a protocol that aiohttp's connector touches; a new one must be looked at, and added."""
-    source = inspect.getsource(aiohttp.connector)
-    for name in ("closed", "should_close", "is_connected", "close", "abort", "transport"):
-        assert hasattr(ShopConnection, name) or name in ShopConnection(asyncio.get_running_loop()).__dict__
-        assert f".{name}" in source
-    pool = aiohttp.TCPConnector()
-    assert callable(pool._factory)
-    assert isinstance(pool._factory(), aiohttp.client_proto.ResponseHandler)
-    assert list(inspect.signature(pool.connect).parameters) == ["req", "traces", "timeout"]
-    await pool.close()
-    assert tuple(int(part) for part in aiohttp.__version__.split(".")[:2]) < (3, 15)

@@ -106,7 +106,7 @@ class Talk:
             "reason": self.exchange.reason.decode("latin-1"),
             "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.exchange.headers],
             "body": body.decode("latin-1"),
-            "again": self.line.open and not self.connection.should_close,
+            "again": self.connection.reusable,
         }
 
     def over(self) -> None:
@@ -288,7 +288,7 @@ async def test_bytes_on_an_idle_connection_end_it(talking: Callable[..., Talk]) 
     talk.line.ends[1].send(b"!")  # arrived, not yet read
     assert not talk.connection.quiet()
     talk.connection.data_received(b"!")
-    assert talk.connection.should_close
+    assert not talk.connection.reusable
     assert (await talk.outcome())["again"] is False
 
 

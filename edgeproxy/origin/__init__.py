@@ -1,9 +1,10 @@
 """The shop behind us.
 
 ``errors`` what can go wrong · ``patience`` how long we wait (pure) · ``health`` which address may be asked (pure) ·
-``exchange`` one answer, strictly · ``tunnel`` what follows a 101 · ``connection`` what the pool lends · ``lending``
-connections to one address · ``transport`` the httpx transport over them · ``addresses`` the same over several.  Called
-by ``proxy``, ``relay``, ``app`` and the commands that fetch pages.
+``exchange`` one answer, strictly · ``tunnel`` what follows a 101 · ``connection`` what carries them, one at a time ·
+``pool`` connections found, opened and kept · ``lending`` how many there are, and who has one · ``transport`` the httpx
+transport over them · ``addresses`` the same over several.  Called by ``proxy``, ``relay``, ``app`` and the commands
+that fetch pages.
 """
 
 from edgeproxy.origin.addresses import ShopAddresses

@@ -1,8 +1,8 @@
-"""One connection to the shop, as asyncio and aiohttp's pool see it.
+"""One connection to the shop, as asyncio and the pool see it.
 
 Here: that it carries one exchange at a time, and that bytes which come while it has none end it (they would be
-read as the answer to the next visitor's request).  Not here: what the bytes mean (``exchange``, ``tunnel``), pooling,
-DNS and TLS (``lending`` and aiohttp's connector).  Called by ``transport``, ``lending`` and the pool.
+read as the answer to the next visitor's request).  Not here: what the bytes mean (``exchange``, ``tunnel``), how it is
+opened and kept (``pool``), who may have one (``lending``).  Called by ``transport``, ``lending`` and ``pool``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+from collections.abc import Callable
 from typing import cast
 
 from edgeproxy.origin.exchange import Exchange, Lease
@@ -20,21 +21,19 @@ __all__ = ["ShopConnection"]
 
 
 class ShopConnection(asyncio.Protocol):
-    """A connection as asyncio and aiohttp's pool see it.
+    """A connection as asyncio and the pool see it; ``lost`` is told when it is gone."""
 
-    The pool uses ``transport``, ``closed``, ``should_close``, ``is_connected()``, ``close()``, ``abort()`` and
-    that the factory takes no argument; tests/test_origin.py holds this against the installed aiohttp.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, lost: Callable[[ShopConnection], None] = lambda connection: None
+    ) -> None:
         self.loop = loop
+        self._tell_lost = lost
         self.transport: asyncio.Transport | None = None
         self.uses = 0
         self.born = loop.time()
         self._exchange: Exchange | Tunnel | None = None
         self._spoiled = False
-        self._closed: asyncio.Future[None] | None = None
-        self._lost = False
+        self._gone: asyncio.Future[None] | None = None
         self._secured: ssl.SSLObject | None = None
         self._drain: asyncio.Future[None] | None = None
         self.full = False
@@ -95,16 +94,16 @@ class ShopConnection(asyncio.Protocol):
 
     # ------------------------------------------------------------------ for the pool
 
-    @property
-    def closed(self) -> asyncio.Future[None] | None:
-        """Done when the connection is gone; None when it already is."""
-        if self._closed is None and not self._lost:
-            self._closed = self.loop.create_future()
-        return self._closed
+    def gone(self) -> asyncio.Future[None]:
+        """Done when the connection is; ask while it is still there."""
+        if self._gone is None:
+            self._gone = self.loop.create_future()
+        return self._gone
 
     @property
-    def should_close(self) -> bool:
-        return self._spoiled or self._exchange is not None
+    def reusable(self) -> bool:
+        """Nothing is under way, and nothing went wrong."""
+        return not self._spoiled and self._exchange is None and self.is_connected()
 
     def is_connected(self) -> bool:
         return self.transport is not None and not self.transport.is_closing()
@@ -141,7 +140,7 @@ class ShopConnection(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = self._spoiled = True
+        self._spoiled = True
         self.transport = None
         self.resume_writing()
         exchange, self._exchange = self._exchange, None
@@ -149,8 +148,9 @@ class ShopConnection(asyncio.Protocol):
             if exc is None and self._secured is not None and not _closed(self._secured):
                 exc = ConnectionResetError("TLS ended without a closure alert")
             exchange.lost(exc)
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
+        self._tell_lost(self)
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
 
     def pause_writing(self) -> None:
         self.full = True

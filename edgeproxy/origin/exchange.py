@@ -47,7 +47,7 @@ class Wire(TwoWay, Protocol):
 
 
 class Lease(Protocol):
-    """What the pool lends: ``aiohttp.connector.Connection``."""
+    """What is lent (``lending``): given back once, to be used again or not."""
 
     def release(self) -> None: ...
     def close(self) -> None: ...

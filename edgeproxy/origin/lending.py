@@ -1,11 +1,9 @@
 """Connections to one address of the shop, lent for one exchange each.
 
-Here: how many at once and who waits for one, which idle one may be used again, DNS, TLS and what fails in them.  Not
-here: what is said over a connection (``exchange``, ``tunnel``), how the pool sees one (``connection``).  Called by
-``transport``.  Finding, opening and keeping connections is aiohttp's: DNS with a time to live, happy eyeballs, TLS.
+Here: how many at once, who waits for one, which idle one may be used again.  Not here: how one is opened and kept
+(``pool``), what is said over it (``exchange``, ``tunnel``).  Called by ``transport``.
 
-The limit is counted here and not by aiohttp, so that "all are at work" (``ShopBusy``, told to come back) is told apart
-from "it does not answer" (``ShopTimeout``).
+"All are at work" (``ShopBusy``, told to come back) is told apart from "it does not answer" (``ShopTimeout``).
 """
 
 from __future__ import annotations
@@ -14,16 +12,12 @@ import asyncio
 import ssl
 from collections import deque
 from pathlib import Path
-from typing import cast
-
-import aiohttp
-from aiohttp.resolver import ThreadedResolver
-from yarl import URL
 
 from edgeproxy.origin.connection import ShopConnection
-from edgeproxy.origin.errors import ShopBusy, ShopRefused, ShopTimeout
+from edgeproxy.origin.errors import ShopBusy
 from edgeproxy.origin.exchange import Lease
 from edgeproxy.origin.patience import Limits
+from edgeproxy.origin.pool import Pool
 
 __all__ = ["Lender", "tls_context"]
 
@@ -39,17 +33,13 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 class Lender:
-    """Up to ``most`` connections to ``url``; ``name`` is asked for in TLS (SNI) and must stand in the certificate."""
+    """Up to ``most`` connections out of ``pool``."""
 
-    def __init__(self, url: URL, *, tls: ssl.SSLContext | None, name: str | None, limits: Limits, most: int) -> None:
-        self._url = url
-        self._tls = tls
-        self._name = name
+    def __init__(self, pool: Pool, limits: Limits, most: int) -> None:
+        self._pool = pool
         self._limits = limits
         self._free = most
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._pool: aiohttp.TCPConnector | None = None
-        self._address: aiohttp.ClientRequest | None = None
         self.lent = 0
 
     async def borrow(self, seconds: float, *, fresh: bool) -> tuple[Lease, ShopConnection]:
@@ -65,16 +55,13 @@ class Lender:
             await self._place(min(seconds, self._limits.connect))
         self.lent += 1
         try:
-            while True:
-                lease = await self._connect(until - loop.time())
-                connection = cast(ShopConnection, lease.protocol)
-                young = loop.time() - connection.born < self._limits.age
-                if connection.uses == 0 or (not fresh and young and connection.quiet()):
-                    return _Loan(self, lease), connection
-                lease.close()
+            connection = None if fresh else self._idle(loop.time() - self._limits.age)
+            if connection is None:
+                connection = await self._pool.open(until - loop.time())
         except BaseException:
             self.back()
             raise
+        return _Loan(self, connection), connection
 
     def back(self) -> None:
         """A place is free again: for whoever has waited longest."""
@@ -88,9 +75,20 @@ class Lender:
 
     async def aclose(self) -> None:
         """Close every connection, idle or at work."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
+        await self._pool.aclose()
+
+    def give_back(self, connection: ShopConnection) -> None:
+        """It may be used again, by whoever comes next."""
+        self._pool.keep(connection)
+        self.back()
+
+    def _idle(self, born_after: float) -> ShopConnection | None:
+        """One that can be used again; those that cannot are closed on the way."""
+        while (connection := self._pool.idle()) is not None:
+            if connection.born > born_after and connection.quiet():
+                return connection
+            connection.abort()
+        return None
 
     async def _place(self, seconds: float) -> None:
         waiter = asyncio.get_running_loop().create_future()
@@ -108,55 +106,23 @@ class Lender:
                 raise ShopBusy("busy", "every connection to the shop is at work") from None
             raise
 
-    async def _connect(self, seconds: float) -> aiohttp.connector.Connection:
-        limit = max(min(seconds, self._limits.connect), 0.001)
-        pool, address = self._open()
-        try:
-            return await pool.connect(address, [], aiohttp.ClientTimeout(connect=limit, sock_connect=limit))
-        except aiohttp.ClientConnectorDNSError as problem:
-            raise ShopRefused("dns", f"the shop's name {self._url.host!r} does not resolve") from problem
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as problem:
-            raise ShopRefused("tls", f"no TLS with the shop: {problem}") from problem
-        except aiohttp.ClientConnectorError as problem:
-            raise ShopRefused("refused", f"no connection to the shop: {problem.strerror}") from problem
-        except TimeoutError as problem:
-            raise ShopTimeout("connect", "no connection to the shop in time") from problem
-        except aiohttp.ClientError as problem:
-            raise ShopRefused("refused", f"no connection to the shop: {problem}") from problem
-
-    def _open(self) -> tuple[aiohttp.TCPConnector, aiohttp.ClientRequest]:
-        if self._pool is None or self._address is None:
-            loop = asyncio.get_running_loop()
-            self._pool = aiohttp.TCPConnector(
-                limit=0,  # counted above
-                keepalive_timeout=self._limits.keepalive,
-                ttl_dns_cache=self._limits.dns,
-                resolver=ThreadedResolver(),  # the system's own: /etc/hosts and all
-            )
-            self._pool._factory = lambda: ShopConnection(loop)  # type: ignore[assignment]
-            self._address = aiohttp.ClientRequest(
-                "GET", self._url, loop=loop, ssl=self._tls or True, server_hostname=self._name
-            )
-        return self._pool, self._address
-
 
 class _Loan:
     """What is lent: given back once, whichever way."""
 
-    __slots__ = ("_lease", "_lender")
+    __slots__ = ("_connection", "_lender")
 
-    def __init__(self, lender: Lender, lease: Lease) -> None:
+    def __init__(self, lender: Lender, connection: ShopConnection) -> None:
         self._lender = lender
-        self._lease: Lease | None = lease
+        self._connection: ShopConnection | None = connection
 
     def release(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.release()
-            self._lender.back()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._lender.give_back(connection)
 
     def close(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
             self._lender.back()

@@ -1,10 +1,11 @@
 """The shop as an httpx transport: connect, send, wait for the head, hand out the body.
 
 Here: what is sent and in which bytes, the one retry, which patience holds.  Not here: parsing (``exchange``), who may
-ask what (``sanitise``), what the visitor gets (``respond``, ``proxy``), several addresses (``addresses``).  Connections
-come from aiohttp's pool (``lending``); its request writer and parser are not used: they re-spell targets ("/?" becomes
-"/", bytes that are not UTF-8 vanish), hand bytes that arrive late on an idle connection to the next request, and take
-a reset for the end of a body.
+ask what (``sanitise``), what the visitor gets (``respond``, ``proxy``), several addresses (``addresses``), connections
+(``lending``, ``pool``).
+
+Why not a client library: targets have to leave byte for byte ("/?" is not "/"), bytes that arrive late on an idle
+connection are nobody's answer, and a reset is no end of a body.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx
-from yarl import URL
 
 from edgeproxy.origin.connection import ShopConnection
 from edgeproxy.origin.errors import ShopBroken, ShopError, ShopTimeout
 from edgeproxy.origin.exchange import Exchange
 from edgeproxy.origin.lending import Lender, tls_context
 from edgeproxy.origin.patience import Limits, Patience
+from edgeproxy.origin.pool import Pool
 
 __all__ = ["Outcome", "ShopBody", "ShopTransport"]
 
@@ -103,19 +104,18 @@ class ShopTransport(httpx.AsyncBaseTransport):
         limits: Limits | None = None,
         name: str | None = None,
     ) -> None:
-        self._url = URL(origin)
-        if self._url.scheme not in ("http", "https") or not self._url.raw_host:
-            raise ValueError(f"the shop's address must be http://host or https://host, not {origin!r}")
+        url = _address(origin)
         self.limits = limits or Limits()
-        if self._url.scheme == "http":
+        if url.scheme == "http":
             tls = None
         elif tls is None:
             tls = tls_context()
-        default = self._url.is_default_port()
-        authority = self._url.host_subcomponent if default else self._url.host_port_subcomponent
-        self._authority = (authority or "").encode("ascii")
-        self._lender = Lender(self._url, tls=tls, name=name, limits=self.limits, most=self.limits.connections)
-        self._tunnels = Lender(self._url, tls=tls, name=name, limits=self.limits, most=self.limits.tunnels)
+        self._authority = url.netloc
+        host = url.raw_host.decode("ascii")
+        port = url.port or (443 if url.scheme == "https" else 80)
+        pools = [Pool(host, port, tls=tls, name=name or host, limits=self.limits) for _ in range(2)]
+        self._lender = Lender(pools[0], self.limits, self.limits.connections)
+        self._tunnels = Lender(pools[1], self.limits, self.limits.tunnels)
         self.retries = 0
 
     @property
@@ -280,6 +280,16 @@ class ShopTransport(httpx.AsyncBaseTransport):
         if kind == b"text/event-stream":
             return Patience.events(self.limits)
         return Patience.stream(self.limits)
+
+
+def _address(origin: str) -> httpx.URL:
+    try:
+        url = httpx.URL(origin)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.raw_host:
+        raise ValueError(f"the shop's address must be http://host or https://host, not {origin!r}")
+    return url
 
 
 def _media_type(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
