@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Final
 
 from edgeproxy import respond
@@ -224,24 +223,29 @@ class Rewriter:
             distrusted,
         )
         accept = accept_encoding(intent.request)
-        coded_page = self._again.known(where, intent.book, intent.decision, body, accept)
-        if coded_page is None:
-            made = self._made(lines, body, intent, distrusted)
-            trail.placing = made.placing
-            if made.body is body:
-                return self._as_it_is(lines, coded, intent, made=made, original=body)
-            coded_page = _coded(made, accept)
-            self._again.note(where, intent.book, intent.decision, body, accept, coded_page)
-        made, coding, leaving = coded_page.made, coded_page.coding, coded_page.body
+        found = self._again.known(where, intent.book, intent.decision, body, accept)
+        if found is None:
+            found = self._again.made(
+                where, intent.book, intent.decision, body, lambda page: self._made(lines, page, intent, distrusted)
+            )
+        made, original = found.made, found.original
         trail.placing = made.placing
+        leaving = found.coded
+        if leaving is None:
+            if made.body is body:
+                return self._as_it_is(lines, coded, intent, made=made if original is body else None, original=body)
+            leaving = Coded(*encode(made.body, accept))
+            if found.same:
+                self._again.keep(where, intent.book, intent.decision, found, accept, leaving)
         out = respond.personal(lines, changed=True, negotiated=True)
         validator = None
         if respond.had_validator(lines):
-            validator = respond.etag(coded_page.digest, coding)
+            validator = respond.etag(leaving.digest, leaving.coding)
             if respond.matches(_conditions(intent), validator):
-                out = respond.not_modified(respond.framed(out, length=None, coding=coding, validator=validator))
-                return Page(304, out, b"", body, made)
-        return Page(200, respond.framed(out, length=None, coding=coding, validator=validator), leaving, body, made)
+                out = respond.not_modified(respond.framed(out, length=None, coding=leaving.coding, validator=validator))
+                return Page(304, out, b"", original, made)
+        out = respond.framed(out, length=None, coding=leaving.coding, validator=validator)
+        return Page(200, out, leaving.body, original, made)
 
     def _as_it_is(
         self, lines: NewLines, coded: bytes, intent: Intent, *, made: Personalised | None = None, original: bytes = b""
@@ -291,12 +295,6 @@ def bare(lines: Iterable[tuple[bytes, bytes]], intent: Intent) -> NewLines:
     out.append((b"cache-control", b"private, no-cache" + keep))
     out.append((b"cdn-cache-control", b"no-store"))
     return out
-
-
-def _coded(made: Personalised, accept: bytes) -> Coded:
-    """A rewritten page as it leaves."""
-    coding, leaving = encode(made.body, accept)
-    return Coded(made, coding, leaving, blake2b(leaving, digest_size=12).hexdigest())
 
 
 def _conditions(intent: Intent) -> list[bytes]:

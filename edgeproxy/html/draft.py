@@ -74,6 +74,7 @@ class Draft:
         self.page = page
         self.elements: dict[tuple[int, int, int], ElementDraft] = {}
         self.styles: list[str] = []
+        self._idle = False  # what would have changed nothing was left out
 
     def copy(self) -> Draft:
         """Another draft of the same state, to try a whole experience in."""
@@ -100,6 +101,15 @@ class Draft:
             draft.element = element
         return draft
 
+    @property
+    def portable(self) -> bool:
+        """Whether the splices, once made, are the same on a page that differs in values alone (``likeness``).
+
+        They are not where children change places, values and all, nor where one was left out since it says what the
+        page says already: another page may say something else.
+        """
+        return not self._idle and all(one.order is None for one in self.elements.values())
+
     def splices(self) -> tuple[Splice, ...]:
         """Sorted, disjoint; what would change nothing is left out."""
         pieces = [piece for draft in self.elements.values() for piece in self._pieces(draft)]
@@ -116,6 +126,8 @@ class Draft:
             splice = self._joined(pieces[at:until])
             if splice.text != self.body[splice.start : splice.end]:
                 made.append(splice)
+            elif splice.end > splice.start:
+                self._idle = True
             at = until
         return tuple(made)
 

@@ -1,6 +1,7 @@
 """Two answers for one page that differ in a token, a number, a time: the plan of one serves the other.
 
-Here: ``carried``, pure.  Not here: which page is compared with which (``plans`` of the package).
+Here: ``carried``, and the parts of it, ``differences`` and ``Shift``; pure.  Not here: which page is compared with
+which (``plans`` and ``again`` of the package).
 
 Theory.  HTML's tokenizer looks at letters and digits only where a tag, an attribute's name, a character reference or a
 doctype is being read.  Where the whole of a quoted value (``value="…"``, ``"token": "…"``) or the whole text between
@@ -14,12 +15,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Final
 
-from edgeproxy.html.model import Child, Element, PagePlan
+from edgeproxy.html.model import Child, Element, PagePlan, Splice
 
 MOST: Final = 64
 """Differences; a page with more is another page."""
@@ -35,7 +36,6 @@ _BEFORE: Final = re.compile(
     rb"(?:[\s\"'](?:value|content|href|src|srcset|action|alt|datetime|nonce|integrity|data-[a-z0-9-]+)=|[:,(\[{]\s?)\Z"
 )
 _LOOKS: Final = re.compile(r"[\[\"']|:(?!(?:is|where|not|has|root|empty|first|last|only|nth)\b)")
-"""What of a selector can see an attribute's value, or nobody knows."""
 
 Run = tuple[int, int, int]
 """Where a difference begins and ends in the old page, and how much longer it is in the new one."""
@@ -48,26 +48,30 @@ def carried(plan: PagePlan, old: bytes, new: bytes, selectors: Iterable[str]) ->
     """
     if old == new:
         return plan
-    if any(_LOOKS.search(selector) for selector in selectors):
+    if looks_at_values(selectors):
         return None
     runs = differences(old, new)
-    if runs is None or not _beside_tags(plan, runs):
+    if runs is None or not beside_tags(plan, runs):
         return None
     if not any(grown for _, _, grown in runs):
         return plan
-    return _Shift(runs).plan(plan)
+    return Shift(runs).plan(plan)
+
+
+def looks_at_values(selectors: Iterable[str]) -> bool:
+    """Whether some selector can see an attribute's value, or nobody knows."""
+    return any(_LOOKS.search(selector) for selector in selectors)
 
 
 def differences(old: bytes, new: bytes) -> list[Run] | None:
     """All that differs, in order; None where it is too much, or something that a tokenizer could look at."""
     runs: list[Run] = []
-    before, after = memoryview(old), memoryview(new)
     at, shift = 0, 0
     while True:
-        common = _common(before[at:], after[at + shift :])
-        if at + common == len(old) and at + common + shift == len(new):
+        differs = _alike_till(old, new, at, shift)
+        if differs == len(old) and differs + shift == len(new):
             return runs
-        found = _run(old, new, at + common, shift, at)
+        found = _run(old, new, differs, shift, at)
         if found is None or len(runs) == MOST:
             return None
         _, end, grown = found
@@ -75,22 +79,17 @@ def differences(old: bytes, new: bytes) -> list[Run] | None:
         at, shift = end, shift + grown
 
 
-def _common(one: memoryview, other: memoryview) -> int:
-    """How many bytes two pages begin with alike."""
-    most = min(len(one), len(other))
-    at = 0
-    while at < most and one[at : at + _BLOCK] == other[at : at + _BLOCK]:
-        at += _BLOCK
-    if at >= most:
-        return most
-    low, high = at, min(at + _BLOCK, most)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[at:middle] == other[at:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _alike_till(old: bytes, new: bytes, at: int, shift: int) -> int:
+    """Where in the old page the next difference is, from ``at`` on; the end of the shorter one where there is none."""
+    most = min(len(old), len(new) - shift)
+    block = _BLOCK
+    while at < most and new.startswith(old[at : min(at + block, most)], at + shift):
+        at += block
+    while block > 1 and at < most:  # the difference is in this block: halve it
+        block //= 2
+        if new.startswith(old[at : min(at + block, most)], at + shift):
+            at += block
+    return min(at, most)
 
 
 def _run(old: bytes, new: bytes, at: int, shift: int, floor: int) -> Run | None:
@@ -131,7 +130,7 @@ def _says_what_holds(old: bytes, at: int) -> bool:
     return b"http-equiv" in old[begin : end if end >= 0 else len(old)].lower()
 
 
-def _beside_tags(plan: PagePlan, runs: list[Run]) -> bool:
+def beside_tags(plan: PagePlan, runs: Sequence[Run]) -> bool:
     """Whether no found element's own start tag is touched: what it says of its attributes would be old."""
     starts = [start for start, _, _ in runs]
     for place in plan.slots.values():
@@ -141,10 +140,20 @@ def _beside_tags(plan: PagePlan, runs: list[Run]) -> bool:
     return True
 
 
-class _Shift:
+def values(new: bytes, runs: Sequence[Run]) -> tuple[bytes, ...]:
+    """What stands in the new page where it differs; with the places, all that tells it from the old one."""
+    found: list[bytes] = []
+    shift = 0
+    for start, end, grown in runs:
+        found.append(new[start + shift : end + shift + grown])
+        shift += grown
+    return tuple(found)
+
+
+class Shift:
     """Offsets of the old page as those of the new one."""
 
-    def __init__(self, runs: list[Run]) -> None:
+    def __init__(self, runs: Sequence[Run]) -> None:
         self._ends = [end for _, end, _ in runs]
         self._grown = [0, *accumulate(grown for _, _, grown in runs)]
 
@@ -153,6 +162,10 @@ class _Shift:
 
     def maybe(self, offset: int | None) -> int | None:
         return None if offset is None else self.of(offset)
+
+    def splices(self, splices: Iterable[Splice]) -> tuple[Splice, ...]:
+        """Those of the old page as the new one has them, where ``Placing.portable`` says that its text is the same."""
+        return tuple([Splice(self.of(one.start), self.of(one.end), one.text) for one in splices])
 
     def plan(self, plan: PagePlan) -> PagePlan:
         slots = {

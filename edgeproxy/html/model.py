@@ -151,3 +151,4 @@ class Placing:
     winners: Mapping[str, str]  # slot → experience that has it; slots that stay the shop's own are absent
     outcomes: Mapping[str, tuple[Outcome, str]]  # fitting experience → how it ended, and why
     roundtrips: tuple[DomEdit, ...] = ()  # placed too, but on the DOM: slots whose owner allows it
+    portable: bool = False  # no text of a splice is of the page's values: what ``likeness`` tells may be relied on

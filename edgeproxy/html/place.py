@@ -54,9 +54,9 @@ def place(
         tried = trial.run()
         placements += tried
         outcomes[experience.name] = _outcome(experience, tried, forced=experience.name == decision.forced)
-    return Placing(
-        state.draft.splices(), tuple(placements), _winners(page, placements, state), outcomes, tuple(state.trips)
-    )
+    splices, trips = state.draft.splices(), tuple(state.trips)
+    portable = state.draft.portable and not trips
+    return Placing(splices, tuple(placements), _winners(page, placements, state), outcomes, trips, portable)
 
 
 def nothing(decision: Decision, why: str) -> Placing:

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeproxy.core.model import Slot
-from edgeproxy.html.likeness import LONGEST, MOST, carried, differences
+from edgeproxy.html.likeness import LONGEST, MOST, Shift, beside_tags, carried, differences
 from edgeproxy.html.model import Unplannable
 from edgeproxy.html.plan import plan
-from tests.html.making import slot, whole
+from edgeproxy.html.render import render
+from tests.html.making import experience, slot, whole
+from tests.html.making import made as made_of
 from tests.html.oracle import UTF8, documents
 
 SLOTS = [slot("x", "#x"), slot("all", "li", expect="any"), slot("body", "body")]
@@ -115,8 +117,21 @@ VALUES = re.compile(rb"""[\s"'](?:value|content|href|alt|data-[a-z]+)=["']([A-Za
 FINDS = ("div", "p", "li", "a", "body", "body > *", "p + p", "div:first-child", "table", "form", "#w", "script", "td")
 
 
+EDITS: tuple[dict[str, object], ...] = (
+    {"inner": {"html": "<p>x</p>"}},
+    {"remove": True},
+    {"append": {"text": "x"}},
+    {"before": {"html": "<hr>"}},
+    {"add_class": "x"},
+    {"attributes": {"data-n": "x", "title": False}},
+    {"inner": {"text": "3"}},
+    {"keep_first": 2},
+    {"reorder": [":nth-child(2)"]},
+)
+
+
 def wrong(pages: Sequence[bytes], dice: random.Random, rounds: int) -> tuple[list[str], int]:
-    """Pages with some of their values exchanged, of which the plan that is carried over is not theirs; how many are."""
+    """Pages with values exchanged that what was carried over (plan or splices) is not of; how many could be told."""
     found, right = [], 0
     for body in (page for _ in range(rounds) for page in pages):
         values = list(VALUES.finditer(body))
@@ -139,6 +154,13 @@ def wrong(pages: Sequence[bytes], dice: random.Random, rounds: int) -> tuple[lis
         right += 1
         if kept != plan(other, UTF8, slots, children={"s0": ()}):
             found.append(f"{other[-300:]!r}: {[one.find for one in slots]}")
+        does = [experience(f"e{n}", [{"slot": f"s{n}", **dice.choice(EDITS)}]) for n in range(3)]
+        before, after = made_of(body, slots, does), made_of(other, slots, does)
+        runs = differences(body, other)
+        if runs is None or not before.placing.portable or not beside_tags(before.plan or made, runs):
+            continue
+        if render(other, Shift(runs).splices(before.placing.splices)) != after.body:
+            found.append(f"{other[-300:]!r}: {[one.find for one in slots]}, {[one.edits[0].action for one in does]}")
     return found, right
 
 
