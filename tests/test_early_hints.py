@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from tests.test_relay import Reader, Writer, client, proxy, shop
+from tests.fronts import Reader, Writer, client, proxy, shop
 
 pytestmark = pytest.mark.anyio
 

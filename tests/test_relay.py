@@ -6,31 +6,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import socket
 import struct
 import tomllib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.asyncio.server import ServerConnection
-from websockets.asyncio.server import serve as serve_websocket
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.utils import apply_mask
 
-from edgeproxy.app import Parts, build_app
 from edgeproxy.relay import disbelief
-from edgeproxy.server.guard import Guard
-from edgeproxy.server.run import Listener, bind
-from edgeproxy.settings import Limits, Settings
-from edgeproxy.values import Address
-from tests.world import KEYS, RULES, Books, book_of
+from edgeproxy.settings import Limits
+from tests.autobahn import echo_server
+from tests.fronts import Reader, Writer, client, proxy, shop
 
 pytestmark = pytest.mark.anyio
 
@@ -46,91 +41,6 @@ SWITCHED = (
 )
 OPAQUE = b"GET /p HTTP/1.1\r\nHost: shop.example\r\nConnection: upgrade\r\nUpgrade: mine\r\n\r\n"
 OPAQUE_SWITCHED = b"HTTP/1.1 101 Go\r\nUpgrade: mine\r\nConnection: upgrade\r\n\r\n"
-
-Reader = asyncio.StreamReader
-Writer = asyncio.StreamWriter
-
-
-@dataclass
-class Front:
-    """A proxy that serves."""
-
-    port: int
-    parts: Parts
-    guard: Guard
-    listener: Listener
-    log: StringIO
-
-    def counted(self, name: str) -> dict[str, float]:
-        """A counter's values by its first label."""
-        rows = self.parts.journal.counters.snapshot()[name]
-        return {labels[0]: value for labels, value in rows}
-
-    def ended(self) -> dict[str, float]:
-        return self.counted("edgeproxy_upgrades_total")
-
-    def logged(self) -> str:
-        self.parts.journal.close()
-        return self.log.getvalue()
-
-
-@asynccontextmanager
-async def proxy(*ports: int, limits: Limits | None = None, **settings: Any) -> AsyncIterator[Front]:
-    """The whole proxy on a free port, in front of a shop on ``ports``; its end is a graceful stop."""
-    limits = limits or Limits()
-    origin, *others = [f"http://127.0.0.1:{port}" for port in ports]
-    log = StringIO()
-    made = Settings(
-        origin, Path(), KEYS, hosts=("shop.example",), limits=limits, further_origins=tuple(others), **settings
-    )
-    parts = build_app(made, books=Books(book_of(RULES)), log_to=log)
-    sock = bind(Address("127.0.0.1", 0), "--listen")
-    guard = Guard(limits, on_fault=parts.journal.fault)
-    listener = Listener.of(parts.proxy, guard, sock)
-    port = sock.getsockname()[1]
-    async with parts.running():
-        await listener.start()
-        try:
-            yield Front(port, parts, guard, listener, log)
-        finally:
-            await listener.drain(grace=0, seconds=5, hurry=asyncio.Event())
-            assert guard.connections == 0
-            assert guard.tunnels == 0
-            assert parts.journal.faults.get() == 0
-
-
-@asynccontextmanager
-async def shop(serve: Callable[[Reader, Writer, bytes], Awaitable[object]]) -> AsyncIterator[int]:
-    """A shop that reads a head and then does as told; gives its port."""
-    going: set[asyncio.Task[object]] = set()
-
-    async def connected(reader: Reader, writer: Writer) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        going.add(task)
-        with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            await serve(reader, writer, await reader.readuntil(b"\r\n\r\n"))
-        writer.close()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for task in going:
-            task.cancel()
-        if going:
-            await asyncio.wait(going)
-
-
-@asynccontextmanager
-async def client(port: int, send: bytes = b"") -> AsyncIterator[tuple[Reader, Writer]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(send)
-        yield reader, writer
-    finally:
-        writer.transport.abort()
 
 
 async def switches(reader: Reader, writer: Writer, head: bytes) -> None:
@@ -405,6 +315,30 @@ async def test_a_shop_that_breaks_off_is_a_visible_break() -> None:
         assert front.parts.journal.cuts.get() == 1
 
 
+@pytest.mark.parametrize("first", ["visitor", "shop"])
+async def test_an_end_told_to_who_has_just_reset_is_no_fault(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the reset and its reading, the system refuses to end the other direction."""
+    refused = asyncio.Event()
+
+    def refuses(self: socket.socket, how: int) -> None:
+        refused.set()
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    async def serve(reader: Reader, writer: Writer, head: bytes) -> None:
+        writer.write(OPAQUE_SWITCHED + b"bye")
+        if first == "visitor":
+            await refused.wait()
+            writer.transport.abort()
+
+    monkeypatch.setattr(socket.socket, "shutdown", refuses)
+    async with shop(serve) as port, proxy(port) as front:
+        async with client(front.port, OPAQUE) as (reader, writer):
+            await reader.readuntil(b"bye")
+            writer.close()
+            await eventually(lambda: bool(front.ended()))
+        assert front.parts.journal.faults.get() == 0
+
+
 async def test_silence_in_both_directions_ends_it() -> None:
     async with shop(switches) as port, proxy(port, limits=Limits(upgrade_idle_seconds=0.2)) as front:
         async with client(front.port, OPAQUE) as (reader, writer):
@@ -535,18 +469,6 @@ def _talks() -> list[Talk]:
     return found
 
 
-async def echo(connection: ServerConnection) -> None:
-    with suppress(ConnectionClosed):
-        async for message in connection:
-            await connection.send(message)
-
-
-@asynccontextmanager
-async def websocket_shop() -> AsyncIterator[int]:
-    async with serve_websocket(echo, "127.0.0.1", 0, max_size=None, ping_interval=None) as server:
-        yield next(iter(server.sockets)).getsockname()[1]
-
-
 async def transcript(port: int, talk: Talk) -> bytes:
     """Everything that the server says after the handshake, until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -578,7 +500,7 @@ async def transcript(port: int, talk: Talk) -> bytes:
 async def test_every_conversation_is_the_same_through_the_proxy() -> None:
     talks = _talks()
     assert len({talk.it for talk in talks}) == len(talks) > 60
-    async with websocket_shop() as port, proxy(port) as front:
+    async with echo_server() as port, proxy(port) as front:
         for talk in talks:
             async with asyncio.timeout(30):
                 direct = await transcript(port, talk)
@@ -610,7 +532,7 @@ async def test_a_client_finds_no_difference(compression: str | None) -> None:
             seen += [client.close_code, client.close_reason]
         return seen
 
-    async with websocket_shop() as port, proxy(port) as front:
+    async with echo_server() as port, proxy(port) as front:
         direct = await converse(port)
         assert await converse(front.port) == direct
         assert direct[: len(messages)] == messages

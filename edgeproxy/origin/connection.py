@@ -11,6 +11,7 @@ import asyncio
 import select
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from edgeproxy.origin.exchange import Exchange, Lease
@@ -71,7 +72,8 @@ class ShopConnection(asyncio.Protocol):
     def write_eof(self) -> None:
         """End our direction where the connection can end one alone."""
         if self.transport is not None and not self.transport.is_closing() and self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # a reset that nobody has read yet: the loop will tell it
+                self.transport.write_eof()
 
     def hand_over(self, tunnel: Tunnel) -> None:
         """The exchange is over, and what arrives from here on is no HTTP."""

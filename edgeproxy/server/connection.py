@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -144,7 +145,8 @@ class Connection(HttpToolsProtocol):
         self._head.clear()
         self._held.clear()
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # a reset that nobody has read yet: the loop will tell it
+                self.transport.write_eof()
         self.flow.resume_reading()
 
     # ------------------------------------------------------------------ the clock

@@ -30,6 +30,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -215,7 +216,8 @@ class Exchange(RequestResponseCycle):
     def _write_bytes(self, data: bytes, more: bool) -> None:
         self._write(data)
         if not more and self.transport.can_write_eof():
-            self.transport.write_eof()
+            with suppress(OSError):  # a reset that nobody has read yet: the loop will tell it
+                self.transport.write_eof()
 
     def _frame(self, status: int, length: int | None, lines: list[bytes]) -> int:
         """Append the framing headers (RFC 9112, 6); returns how many."""
