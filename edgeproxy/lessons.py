@@ -17,6 +17,7 @@ from edgeproxy.pages import PageCache
 from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server.asked import Judge
 from edgeproxy.server.fastlane import Books, FastLane, Lesson
+from edgeproxy.server.head import LONGEST_HEAD
 from edgeproxy.settings import Settings
 from edgeproxy.trail import Trail
 
@@ -58,6 +59,8 @@ def lesson(trail: Trail, cache: PageCache) -> Lesson | None:
     if kept is None or reusable is None or wanted is None:
         return None
     request = intent.request
+    if sum(len(name) + len(value) for name, value in request.headers) > LONGEST_HEAD:
+        return None  # it would be held as long as the answer is ready
     change = policy.next_change(intent.book, request.path, trail.at)
     until = cache.fresh_until(kept)
     return Lesson(

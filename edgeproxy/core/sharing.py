@@ -44,6 +44,8 @@ USER_AGENT: Final = (
 """One browser for all, since shops show unknown programs and none at all something else than their pages."""
 
 _PAGE: Final = b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+_WANTS_PAGE: Final = re.compile(rb"[ \t]*text/html[ \t]*(?:,|\Z)", re.IGNORECASE).match
+"""HTML before anything else, as browsers ask for pages; scripts name it behind what they would rather have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def shared(
             )
     elif names:
         counting = tuple(one for one in names if one not in _TRACKING)
-    head.append((b"accept", _PAGE if not accept or b"text/html" in accept else accept))
+    head.append((b"accept", _PAGE if not accept or _WANTS_PAGE(accept) else accept))
     head.append((b"accept-encoding", b"identity" if identity else accepted_codings(codings)))
     path, mark, query = target.partition(b"?")
     if rule is not None and mark:

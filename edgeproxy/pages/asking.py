@@ -94,14 +94,14 @@ class Asking:
         try:
             response = await self._ask(self._request(shared, full, page))
         except ShopError:
-            if page is not None and self._excused(page, gone=True):
+            if page is not None and self._stale(full, page, gone=True):
                 return Found(page, "stale")
             raise
         delay = self._ticks() - asked
         try:
             outcome = await self._judged(flight, response, delay, shared, full, page)
         except ShopError:  # its body broke off: each visitor sees for themselves
-            if page is not None and self._excused(page, gone=True):
+            if page is not None and self._stale(full, page, gone=True):
                 outcome = Found(page, "stale")
             else:
                 outcome = Unshared("it broke off", asked=True)
@@ -119,7 +119,9 @@ class Asking:
         extensions = {"target": shared.target, "deadline": self._keeping.deadline}
         return httpx.Request("GET", self._origin, headers=httpx.Headers(lines), extensions=extensions)
 
-    def _excused(self, page: StoredPage, *, gone: bool) -> bool:
+    def _stale(self, full: FullKey, page: StoredPage, *, gone: bool) -> bool:
+        """The shop has failed; may the kept page be used all the same?"""
+        self._known.failed(full, gone=gone)
         return freshness.excused(page.freshness, self._clock(), self._ticks(), gone=gone)
 
     async def _judged(
@@ -138,7 +140,7 @@ class Asking:
             return self._refused(shared, full, storing.TELLS)  # ``passed`` has taken it away
         if status == 304 and page is not None:
             return self._confirmed(flight, page, lines, came)
-        if status >= 500 and page is not None and self._excused(page, gone=False):
+        if status >= 500 and page is not None and self._stale(full, page, gone=False):
             return Found(page, "stale")
         terms = storing.terms(status, lines, rule, came.at)
         if status >= 500 or status in BUSY:

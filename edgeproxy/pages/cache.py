@@ -6,6 +6,7 @@ Here: the order in which that happens.  Not here: asking and judging (``asking``
 a page, with one that is still coming, or with the reason why the visitor gets an answer of their own.
 
     get      a fresh page → it · a stale one that may serve → it, and it is asked for anew behind it
+             a stale one where the shop has just failed → it
              known as not shareable, or no sign that it is → own answer, nobody waits
              else one flight for everybody who wants the same
     forget   by path or tag, after an unsafe method, under other rules; what is on its way is then not kept either
@@ -141,13 +142,16 @@ class PageCache:
         if page is not None:
             if shared.cookies and not page.everyone:
                 return Unshared(f'the cookie "{shared.cookies[0][:60]}" may change it')
-            may = freshness.use(page.freshness, self._clock(), self._ticks())
+            at, tick = self._clock(), self._ticks()
+            may, gone = freshness.use(page.freshness, at, tick), self.known.fails(full)
             if may is Use.FRESH:
                 return Found(page, "hit")
             if may is Use.STALE_WHILE_REVALIDATE:
-                if full not in self._flights:
+                if full not in self._flights and gone is None:
                     self._fly(shared, full, page)
                 return Found(page, "stale")
+            if gone is not None and freshness.excused(page.freshness, at, tick, gone=gone):
+                return Found(page, "stale")  # nobody waits for the same failure again
         tried = page is not None or full in self._flights
         if (why := self.known.why_not(shared, full, tried=tried)) is not None:
             return Unshared(why)

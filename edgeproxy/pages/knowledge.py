@@ -24,7 +24,7 @@ NOT_SHARED_SECONDS: Final = 120.0
 """How long an address is remembered as not shareable: until then nobody waits for anybody there ("hit for miss")."""
 
 FAILING_SECONDS: Final = 2.0
-"""The same where the shop answered that it cannot answer now."""
+"""The same where the shop answered that it cannot answer now; so long a kept page is served without asking again."""
 
 MOST_NOT_SHARED: Final = 16_384
 """Remembered by hash alone: a key may be long, and two that collide only ask for themselves."""
@@ -46,12 +46,16 @@ class Knowledge:
         self._deadline = deadline
         self._not_shared: LRUCache[int, tuple[float, str]] = LRUCache(MOST_NOT_SHARED)
         self._scouts: LRUCache[int, float] = LRUCache(MOST_SCOUTS)  # until when an own question may be on its way
+        self._shareable: LRUCache[int, None] = LRUCache(MOST_NOT_SHARED)  # as an answer there looked that passed by
+        self._failed: LRUCache[int, tuple[float, bool]] = LRUCache(MOST_SCOUTS)
         self.prospects = Prospects()
 
     def clear(self) -> None:
         """Forget everything."""
         self._not_shared.clear()
         self._scouts.clear()
+        self._shareable.clear()
+        self._failed.clear()
         self.prospects = Prospects()
 
     def why_not(self, shared: SharedRequest, full: FullKey, *, tried: bool) -> str | None:
@@ -65,7 +69,7 @@ class Knowledge:
             if self._ticks() < until:
                 return why
             del self._not_shared[hash(full)]
-        if tried or shared.key.rule is not None:
+        if tried or shared.key.rule is not None or hash(shared.key) in self._shareable:
             return None
         host, path = shared.key.host, shared.key.path
         if self.prospects.promising(host, path) or self._comes_second(full, host, path):
@@ -92,6 +96,7 @@ class Knowledge:
         if isinstance(storing.terms(status, lines, None, self._clock()), str):
             self.prospects.passed(host, path)
         else:
+            self._shareable[hash(shared.key)] = None
             self.prospects.shared(host, path)
 
     def shareable(self, shared: SharedRequest) -> None:
@@ -102,6 +107,7 @@ class Knowledge:
     def refused(self, shared: SharedRequest, full: FullKey, why: str) -> Unshared:
         """It may not: whoever waited asks for themselves, and for a while nobody waits."""
         self._not_shared[hash(full)] = (self._ticks() + NOT_SHARED_SECONDS, why)
+        self._shareable.pop(hash(shared.key), None)
         if shared.key.rule is None:
             self.prospects.refused(shared.key.host, shared.key.path)
         self._counts.refused(why)
@@ -112,3 +118,12 @@ class Knowledge:
         self._not_shared[hash(full)] = (self._ticks() + FAILING_SECONDS, why)
         self._counts.refused(why)
         return Unshared(why, asked=True)
+
+    def failed(self, full: FullKey, *, gone: bool) -> None:
+        """The shop was asked about a kept page, and could not be reached (``gone``) or answered 5xx."""
+        self._failed[hash(full)] = (self._ticks() + FAILING_SECONDS, gone)
+
+    def fails(self, full: FullKey) -> bool | None:
+        """Whether it was ``gone`` when it failed about this page just now; None: it did not."""
+        until, gone = self._failed.get(hash(full), (0.0, False))
+        return gone if self._ticks() < until else None

@@ -59,8 +59,11 @@ class StoredPage:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
-        return len(self.body) + sum(len(name) + len(value) + 100 for name, value in self.lines) + OVERHEAD
+        """Bytes that it takes, with its key: a long address with a short answer is no small entry."""
+        key, varied = self.key
+        lines = (*self.lines, *key.head, *varied)
+        texts = len(key.path) + len(key.query) + sum(len(name) + len(value) + 100 for name, value in lines)
+        return len(self.body) + texts + OVERHEAD
 
     def line(self, name: bytes) -> bytes | None:
         """The first value of a field; None when it has none."""

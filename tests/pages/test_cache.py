@@ -12,7 +12,7 @@ import pytest
 
 from edgeproxy.origin import ShopBroken, ShopRefused, ShopTimeout
 from edgeproxy.settings import Limits
-from tests.world import CALM, PAGE, RULES, THANKS, Asked, Shop, Told, World, book_of
+from tests.world import CALM, HOST, PAGE, RULES, THANKS, Asked, Shop, Told, World, book_of
 
 pytestmark = pytest.mark.anyio
 
@@ -553,6 +553,60 @@ async def test_a_stale_page_where_the_shop_fails(problem: Told | Exception) -> N
     for _ in range(2):  # it is kept again as soon as the shop is well
         assert (await world.ask("/", stage="loyal")).body == THANKS
     assert len(world.shop.asked) == 1
+
+
+@pytest.mark.parametrize("problem", [ShopTimeout("connect", "too late"), Told(503, [HTML], [b"sorry"])])
+@pytest.mark.parametrize(
+    "seconds", [310, 400]
+)  # while it is asked for anew behind it, and where it would be waited for
+async def test_a_shop_that_has_just_failed_is_not_asked_about_a_stale_page_by_each(
+    problem: Told | Exception, seconds: int
+) -> None:
+    world = World(Shop(FORBIDDEN), EVERYTHING)
+    await world.ask("/other")
+    world.now += seconds
+    world.shop.answer = problem
+    world.shop.asked.clear()
+    for _ in range(5):
+        assert (await world.ask("/other")).body == PAGE
+        await settled()
+    assert len(world.shop.asked) == 1
+    world.now += 2
+    await world.ask("/other")
+    await settled()
+    assert len(world.shop.asked) == 2
+    world.shop.answer = told(body=b"<p>new")
+    world.now += 2
+    for _ in range(2):
+        got = await world.ask("/other")
+        await settled()
+    assert got.body == b"<p>new"
+
+
+async def test_where_an_answer_looked_shareable_the_next_asks_for_everybody_whatever_is_around() -> None:
+    world = World(Shop(lambda asked: told(PUBLIC) if asked.target == b"/good" else told()))
+    assert world.parts.cache is not None
+    prospects = world.parts.cache.known.prospects
+    for _ in range(5):
+        prospects.refused(HOST.encode(), b"/good")
+    for _ in range(3):
+        await world.ask("/good")
+    await world.ask("/bad")
+    assert [asked.target for asked in world.shop.asked] == [b"/good", b"/good", b"/bad"]
+
+
+async def test_who_would_rather_have_something_else_than_html_is_not_given_a_page() -> None:
+    def answer(asked: Asked) -> Told:
+        kind = "text/vnd.turbo-stream.html" if asked.get("accept")[0].startswith("text/vnd") else HTML[1]
+        return Told(200, [("Content-Type", kind), PUBLIC, ("Vary", "Accept")], [kind.encode()])
+
+    world = World(Shop(answer))
+    for _ in range(3):
+        for accept, kind in (
+            ("text/vnd.turbo-stream.html, text/html", "text/vnd.turbo-stream.html"),
+            ("text/html, application/xhtml+xml", HTML[1]),
+        ):
+            assert (await world.ask("/other", headers=[("accept", accept)])).one("content-type") == kind
 
 
 async def test_must_revalidate_is_never_used_stale() -> None:

@@ -65,6 +65,13 @@ def test_one_page_cannot_push_out_everything_else() -> None:
     assert len(store) == 1
 
 
+def test_a_long_address_and_a_long_head_are_no_small_entry() -> None:
+    one = page(b"/a", 10)
+    key = replace(one.key[0], query=b"?" + b"x" * 8000, head=((b"x-a", b"y" * 20_000),))
+    long = replace(one, key=(key, ((b"accept-language", b"z" * 9000),)))
+    assert long.size - one.size > 37_000
+
+
 def test_a_page_that_grew_too_big_is_not_served_old() -> None:
     store = Store(20_000)
     store.put(page(b"/a", 100))

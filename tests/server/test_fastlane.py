@@ -222,6 +222,18 @@ def test_what_is_usual_is_answered_without_the_app(method: str, lines: tuple[str
 # ------------------------------------------------------------------ who gets what
 
 
+def test_a_long_head_teaches_nothing_that_would_be_held_with_the_answer() -> None:
+    async def story() -> None:
+        front = Front()
+        for _ in range(50):
+            assert b"200 OK" in await front.ask("Referer: http://x.example/" + "y" * 9000)
+        assert len(front.lane) == 0
+        await front.warm()
+        assert len(front.lane) == 1
+
+    run(story())
+
+
 def test_each_visitor_gets_their_own_page_and_no_other() -> None:
     async def story() -> None:
         front = Front()
