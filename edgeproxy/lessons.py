@@ -46,7 +46,16 @@ def fast_lane(
         country_header=settings.country_header,
         loop=settings.via,
     )
-    lane = FastLane(judge, books=books, pages=cache, journal=journal, clock=clock, via=via, beside=beside)
+    lane = FastLane(
+        judge,
+        books=books,
+        pages=cache,
+        journal=journal,
+        clock=clock,
+        via=via,
+        beside=beside,
+        heads_bytes=settings.limits.heads_bytes,
+    )
     journal.counters.gauge("edgeproxy_ready_answers", "Answers that leave without the app", lambda: {(): len(lane)})
     return lane
 

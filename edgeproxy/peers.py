@@ -53,6 +53,10 @@ class Peers:
             trusted = any(found in network for network in self._trust)
         return Peer(text, trusted, (b"x-forwarded-for", (text or "unknown").encode("ascii", "replace")))
 
+    def visitor(self, chain: Sequence[bytes]) -> str:
+        """The address that these entries of X-Forwarded-For come to, from a trusted proxy; "": they tell none."""
+        return self._hops("", chain)[0]
+
     def told(
         self,
         hosts: Hosts,

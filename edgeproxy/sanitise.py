@@ -30,10 +30,13 @@ from edgeproxy.peers import Peers, forwarded_line
 from edgeproxy.settings import METHODS, Settings
 from edgeproxy.values import Network
 
-__all__ = ["OWN_COOKIES", "Forwardable", "Refusal", "Sanitiser", "new_request_id"]
+__all__ = ["ID_VALUE", "OWN_COOKIES", "Forwardable", "Refusal", "Sanitiser", "new_request_id"]
 
 OWN_COOKIES: Final = (b"edge_preview", b"edge_state", b"__Host-edge_state")
 """Cookies of ours that never reach the shop; ``edge_visitor`` does, since the shop may have set it."""
+
+ID_VALUE: Final = re.compile(rb"[A-Za-z0-9._:=/+@-]{1,200}").fullmatch
+"""What is believed as a request id."""
 
 LOOPS: Final = 4  # times that a request may pass through us
 
@@ -120,7 +123,6 @@ _TABLE: Final = _table(
 
 _PLAIN: Final = re.compile(rb"(?!edge-|x-forwarded-)[a-z0-9-]+").fullmatch
 _TARGET: Final = re.compile(rb"/[^\x00-\x20\x7f#]*").fullmatch
-_ID_VALUE: Final = re.compile(rb"[A-Za-z0-9._:=/+@-]{1,200}").fullmatch
 
 # Nominating one of these in Connection would take it away from the shop (RFC 9110, 7.6.1 names the risk).
 _KEPT: Final = frozenset(
@@ -190,6 +192,24 @@ class Sanitiser:
     def named(self, address: str) -> str:
         """A peer's address as it is told to the shop and logged: an IPv4 one mapped into IPv6 as itself."""
         return self._peers.at(address).address
+
+    def passes(self, name: bytes, *, trusted: bool) -> bool | None:
+        """Whether lines of this name (lower-case) reach the shop, whatever they say; None: they are judged one by one.
+
+        Of what reaches it, or does not, nothing else follows in ``head``, bar that somebody in front has spoken.
+        """
+        do = self._table.get(name)
+        if do is None:
+            return True if _PLAIN(name) else trusted if name.startswith(b"x-forwarded-") else None
+        if do in (_PASS, _VIA):
+            return True
+        if do == _NAMED:
+            return trusted
+        return False if not trusted and (do > _NAMED or do == _REQUEST_ID) else None
+
+    def visitor(self, value: bytes) -> str:
+        """The visitor's address that a trusted proxy tells in its one X-Forwarded-For; "": it tells none."""
+        return self._peers.visitor(value.split(b","))
 
     def scope(self, scope: Mapping[str, Any]) -> Forwardable | Refusal:
         """The same for an ASGI scope; the exact target comes from the server's extension, else it is put together."""
@@ -289,7 +309,7 @@ class Sanitiser:
                 forwarded = True
                 loop = [*(loop or ()), line[1]]
             elif do == _REQUEST_ID:
-                if trusted and _ID_VALUE(line[1]):
+                if trusted and ID_VALUE(line[1]):
                     request_id = line[1].decode()
             elif do >= _NAMED:
                 if do != _COUNTRY:

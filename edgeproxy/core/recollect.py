@@ -117,6 +117,8 @@ def is_beforehand(request: PageRequest) -> bool:
 
 
 _PURPOSES: Final = frozenset({b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"})
+READS: Final = _PURPOSES | {b"cookie", b"sec-gpc"}
+"""The header fields that ``recollect`` looks at, where the book asks for memory; else it looks at cookies alone."""
 _BEFOREHAND: Final = (b"prefetch", b"prerender", b"preview")
 
 

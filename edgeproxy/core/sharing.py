@@ -32,6 +32,7 @@ __all__ = [
     "PageKey",
     "SharedRequest",
     "accepted_codings",
+    "bearing",
     "cookie_names",
     "is_left_out",
     "shared",
@@ -244,6 +245,19 @@ def cookie_names(lines: list[bytes], visitor: str) -> tuple[str, ...]:
             elif not name and pair.strip():
                 names["="] = None
     return tuple(names)
+
+
+def bearing(book: RuleBook | None, name: str) -> tuple[str, ...] | None:
+    """How a cookie of this name bears on ``shared``, wherever: names of one bearing can stand for each other.
+
+    None: not at all, as of those that only scripts read.
+    """
+    tracks = name in _TRACKING
+    said = ["" if tracks else "counts"]
+    for rule in book.cache if book is not None else ():
+        passes = tracks or name in rule.ignore_cookies
+        said.append("bypass" if name in rule.bypass_cookies else "" if passes else "counts")
+    return tuple(said) if any(said) else None
 
 
 _USUAL_CODINGS: Final = (b"br, gzip, zstd", b"br, gzip", b"gzip")

@@ -11,26 +11,28 @@ from typing import Final, NamedTuple
 
 from edgeproxy.content_coding import BEST, accepted
 from edgeproxy.core import cookies, query
-from edgeproxy.core.alike import alike
+from edgeproxy.core.alike import labels, requested
+from edgeproxy.core.cookies import without
 from edgeproxy.core.decide import known
 from edgeproxy.core.lifecycle import staged
-from edgeproxy.core.model import NOBODY, Experience, PageRequest, RawHeaders, RuleBook, Source, Visitor
-from edgeproxy.core.recollect import NOTHING, Recollection, quiet, recalled, recollect
-from edgeproxy.core.sharing import NotShared, SharedRequest, shared
+from edgeproxy.core.model import NOBODY, PageRequest, RawHeaders, RuleBook, Source, Visitor
+from edgeproxy.core.recollect import NOTHING, Recollection, recalled, recollect
+from edgeproxy.core.sharing import NotShared, SharedRequest, cookie_names, shared
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.state import StateSettings, VerifiedStates
 from edgeproxy.core.timestamped import SKEW
 from edgeproxy.core.visitor import CookieSettings, Signed, VerifiedCookies
-from edgeproxy.sanitise import Refusal, Sanitiser
+from edgeproxy.sanitise import OWN_COOKIES, Refusal, Sanitiser
 
-__all__ = ["Asked", "Judge"]
+__all__ = ["ELSEWHERE", "Asked", "Judge", "Who"]
 
 _FOREVER: Final = float("inf")
-_ELSEWHERE: Final = frozenset(
-    b"""authorization cache-control content-length expect if-match if-modified-since if-range if-unmodified-since pragma
-    proxy-authorization range te trailer transfer-encoding upgrade""".split()
+ELSEWHERE: Final = frozenset(
+    b"""authorization content-length expect if-match if-range if-unmodified-since keep-alive proxy-authorization
+    proxy-connection range te trailer transfer-encoding upgrade""".split()
 )
 """A request with one of these is the app's."""
+_CONDITIONS: Final = frozenset({b"if-none-match", b"if-modified-since"})
 
 
 class Asked(NamedTuple):
@@ -41,10 +43,8 @@ class Asked(NamedTuple):
     request: PageRequest
     lines: RawHeaders  # for the shop
     target: bytes
-    conditions: list[bytes]  # If-None-Match
-    since: float  # the visitor is who they are from … to
-    until: float
-    recollection: Recollection | None  # what is remembered of the visitor; None: the book looks at nothing of it
+    conditional: bool  # it may be answered without a body
+    who: Who
     client: str  # the visitor's address, where a trusted proxy tells it; "": the connection knows it
     request_id: str  # where a proxy in front has made one
 
@@ -52,6 +52,16 @@ class Asked(NamedTuple):
     def key(self) -> Hashable:
         """What it shares with those that get the same answer, at one target and as far as the page cache lets them."""
         return self.request.scheme, self.request.host, self.coding, self.decided
+
+
+class Who(NamedTuple):
+    """Who asks, whatever they ask for."""
+
+    visitor: Visitor  # as the book sees them
+    labels: tuple[Hashable, ...]  # ``core.alike``: who has the same is decided alike
+    since: float  # they are who they are from … to, in seconds since the epoch
+    until: float
+    recollection: Recollection | None  # what is remembered of them; None: the book looks at nothing of it
 
 
 class Judge:
@@ -75,7 +85,7 @@ class Judge:
         self._verified = verified
         self._state = state
         self._states = VerifiedStates()
-        self._country_header = (country_header or "").encode()
+        self.country_header = (country_header or "").encode()
         self._loop = loop.encode()
 
     def asked(
@@ -90,7 +100,7 @@ class Judge:
         now: float,
     ) -> Asked | None:
         """What there is to know of a head; None: it is the app's, whatever is ready."""
-        if method not in ("GET", "HEAD") or not _ELSEWHERE.isdisjoint([name for name, _ in headers]):
+        if method not in ("GET", "HEAD") or not ELSEWHERE.isdisjoint([name for name, _ in headers]):
             return None
         head = self._sanitiser.head(method, target, "1.1", headers, peer, scheme)
         if isinstance(head, Refusal):
@@ -99,10 +109,6 @@ class Judge:
         jars = [value for name, value in headers if name == b"cookie"]
         if query.cut(raw_query).flags or any(b"edge_preview" in jar for jar in jars):
             return None
-        believed = self._believed(jars, now)
-        if believed is None:
-            return None
-        who, since, until = believed
         request = PageRequest(
             method=head.method,
             scheme=head.scheme,
@@ -113,27 +119,37 @@ class Judge:
             at=now,
             country=head.country,
         )
-        recollection = recollect(book, request, self.keys, now, self._state, self._states)
-        visitor = known(book, staged(book, recalled(book, who, recollection), now))
-        decided = None if visitor.source is Source.DISBELIEVED else alike(book, visitor, request)
-        if decided is None:
+        who = self.who(request, book, now)
+        asked = requested(book, request)
+        if who is None or asked is None:
             return None
-        if recollection is not NOTHING:
-            begins, ends = recollection.settled
-            since, until = max(since, begins), min(until, ends)
         return Asked(
-            decided,
+            (*asked, *who.labels),
             accepted(b", ".join(value for name, value in headers if name == b"accept-encoding"), BEST),
             request,
             head.headers,
             target,
-            [value for name, value in headers if name == b"if-none-match"],
-            since,
-            until,
-            None if recollection is NOTHING else recollection,
+            any(name in _CONDITIONS for name, _ in headers),
+            who,
             head.client if head.trusted else "",
             head.request_id if head.trusted and any(name == b"x-request-id" for name, _ in headers) else "",
         )
+
+    def who(self, request: PageRequest, book: RuleBook, now: float) -> Who | None:
+        """The visitor, by their cookies and ``core.recollect.READS``; None: what they bring proves nothing now."""
+        believed = self._believed([value for name, value in request.headers if name == b"cookie"], now)
+        if believed is None:
+            return None
+        bare, since, until = believed
+        recollection = recollect(book, request, self.keys, now, self._state, self._states)
+        visitor = known(book, staged(book, recalled(book, bare, recollection), now))
+        said = None if visitor.source is Source.DISBELIEVED else labels(book, visitor, now)
+        if said is None:
+            return None
+        if recollection is NOTHING:
+            return Who(visitor, said, since, until, None)
+        begins, ends = recollection.settled
+        return Who(visitor, said, max(since, begins), min(until, ends), recollection)
 
     def shared(self, asked: Asked, book: RuleBook, *, identity: bool) -> SharedRequest | None:
         """As the page cache sees it; None where it wants a page of its own."""
@@ -143,7 +159,7 @@ class Judge:
             asked.lines,
             target=asked.target,
             cookie=self._cookie.name,
-            country_header=self._country_header,
+            country_header=self.country_header,
             identity=identity,
             loop=self._loop,
         )
@@ -153,10 +169,21 @@ class Judge:
         """A peer's address as it is logged."""
         return self._sanitiser.named(address)
 
-    def is_quiet(self, asked: Asked, book: RuleBook, now: float, applied: Sequence[Experience]) -> bool:
-        """Nothing would be written into what is remembered of the visitor; else the app has to answer."""
-        known = asked.recollection
-        return known is None or quiet(known, book, asked.request, now, applied)
+    # ------------------------------------------------------------------ single lines
+
+    def passes(self, name: bytes, *, trusted: bool) -> bool | None:
+        """Whether lines of this name reach the shop, whatever they say (``Sanitiser.passes``)."""
+        return self._sanitiser.passes(name, trusted=trusted)
+
+    def visitor(self, value: bytes) -> str:
+        """The visitor's address by a trusted proxy's X-Forwarded-For; "": it tells none."""
+        return self._sanitiser.visitor(value)
+
+    def cookie_names(self, jar: bytes) -> tuple[str, ...] | None:
+        """Names of the cookies in a Cookie line that reach the page cache; None: a preview's is among them."""
+        if b"edge_preview" in jar:
+            return None
+        return cookie_names([without(jar, OWN_COOKIES)], self._cookie.name)
 
     def _believed(self, jars: Sequence[bytes], now: float) -> tuple[Visitor, float, float] | None:
         """The visitor, and from when to when they are who they are; None: their cookie proves nothing now."""

@@ -17,36 +17,40 @@ and while the answer would be made again: the same book and keys, the page still
 book's next change at that address.  Whatever is unusual about a request (a range, a condition on dates, a preview,
 Authorization, a cookie that proves nothing) goes to the app.
 
-The way is short for a head that has come before, byte for byte: it is looked up whole (``heads``), and only what time
-can change is looked at again.  Another head is judged once (``find``).  A fault in here sends requests to the app.
+The way is short for a head that has come before: whole (``familiar``), or in what of it an answer can depend on
+(``gist``); only what time can change is looked at again.  Any other head is judged once (``find``).  A fault in here
+sends requests to the app.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, Final, Protocol
 
-from edgeproxy import respond
 from edgeproxy.accesslog import Again, Repeated
 from edgeproxy.core.alike import alike
-from edgeproxy.core.model import RuleBook
+from edgeproxy.core.model import PageRequest, RuleBook
+from edgeproxy.core.recollect import quiet
 from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.core.signing import Keys
 from edgeproxy.journal import Journal
-from edgeproxy.pages.model import StoredPage
-from edgeproxy.server.asked import Judge
-from edgeproxy.server.head import LONGEST_HEAD
+from edgeproxy.pages.model import FullKey, StoredPage
+from edgeproxy.server.asked import Judge, Who
+from edgeproxy.server.familiar import Familiar, Found, Room
+from edgeproxy.server.gist import Looks, Reader
 from edgeproxy.server.ready import Hit, Lesson, Ready
 
-__all__ = ["Books", "FastLane", "Heads", "Hit", "Lesson", "Pages"]
+__all__ = ["Books", "Familiar", "FastLane", "Found", "Lesson", "Pages"]
 
 MOST_READY: Final = 8192
-MOST_HEADS: Final = 16 * 1024 * 1024  # bytes of heads that are remembered whole; then all are forgotten
+MOST_VARYING: Final = 64  # fields that Vary may name, on all pages together
+_TELLING: Final = frozenset({b"accept", b"sec-fetch-dest"})  # is it a page that somebody goes to (``core.policy``)
 LOOK_AGAIN: Final = 1.0  # seconds after which the page cache is asked again, so that it knows what is used
 
-Heads = dict[bytes, Hit]
-"""Heads that were answered before, to the byte."""
+_WRITTEN: Final = frozenset({b"forwarded", b"x-forwarded-for", b"x-request-id"})
+"""Fields that the shop gets as we write them: what a page says of them, a visitor's head does not tell."""
 
 
 class Pages(Protocol):
@@ -62,8 +66,12 @@ class Pages(Protocol):
     def age(self, page: StoredPage) -> int:
         """Seconds since the shop made it."""
 
-    def full(self, shared: SharedRequest) -> Hashable:
+    def full(self, shared: SharedRequest) -> FullKey:
         """What a page for this request is kept by."""
+
+
+Place = tuple[FullKey, bool]
+"""Where a page is kept, and whether it is for somebody with cookies that count."""
 
 
 class Books(Protocol):
@@ -80,7 +88,7 @@ class _Shelf:
 
     def __init__(self, identity: bool) -> None:
         self.identity = identity
-        self.ready: dict[Hashable, Ready] = {}
+        self.ready: dict[Place, Ready] = {}
 
 
 class FastLane:
@@ -100,8 +108,11 @@ class FastLane:
         via: bytes,
         beside: Callable[[], None] = lambda: None,
         most: int = MOST_READY,
+        heads_bytes: int = 16 * 1024**2,
     ) -> None:
-        """``beside`` is called now and then, since what the lane answers goes past everybody else."""
+        """``heads_bytes`` is for what came before (``familiar``); 0: every head is judged anew.
+
+        ``beside`` is called now and then, since what the lane answers goes past everybody else."""
         self._beside = beside
         self._judge = judge
         self._books = books
@@ -116,8 +127,10 @@ class FastLane:
         self._shelves: dict[bytes, dict[Hashable, _Shelf]] = {}  # by target, then by what is decided alike
         self._count = 0
         self._now = 0.0  # of the last answer
-        self._heads: dict[tuple[str, str], Heads] = {}
-        self._heads_bytes = 0
+        self._looks: Looks | None = None
+        self._varying: frozenset[bytes] = frozenset()
+        self._room = Room(heads_bytes)
+        self._familiar: dict[tuple[str, bool], Familiar] = {}
 
     def __len__(self) -> int:
         """Answers that are ready."""
@@ -137,7 +150,7 @@ class FastLane:
     def fault(self, problem: Exception) -> None:
         """Something in here failed: told, and whatever is ready is forgotten."""
         self._stale = True
-        self._forget_heads()
+        self._room.forget()
         self._journal.fault(problem)
 
     def _is_current(self) -> bool:
@@ -148,38 +161,58 @@ class FastLane:
         self._book = self._books.book
         while self._shelves:
             self._drop_oldest()
-        self._forget_heads()
+        self._look_anew()
         return False
 
-    def _forget_heads(self) -> None:
-        for heads in self._heads.values():
-            heads.clear()
-        self._heads_bytes = 0
+    def _look_anew(self) -> None:
+        """Answers depend on something else than so far."""
+        self._looks = None if self._book is None else Looks(self._book, self._varying)
+        self._room.forget()
 
     def _drop_oldest(self) -> None:
         target, shelves = next(iter(self._shelves.items()))
         shelf = shelves.pop(next(iter(shelves)))
         for ready in shelf.ready.values():
-            ready.until = 0.0  # heads that are remembered may still lead to it
+            ready.until = 0.0  # what is remembered may still lead to it
         self._count -= len(shelf.ready)
         if not shelves:
             del self._shelves[target]
 
     # ------------------------------------------------------------------ answering
 
-    def heads(self, scheme: str, address: str, trusted: bool) -> Heads:
-        """Those of connections like this one; what a trusted peer says of visitors is its own word."""
-        return self._heads.setdefault((scheme, address if trusted else ""), {})
+    def familiar(self, scheme: str, trusted: bool) -> Familiar:
+        """What came before on connections like this one; what a trusted peer says of visitors is its own word."""
+        found = self._familiar.get((scheme, trusted))
+        if found is None:
+            reader = Reader(self._judge, scheme, trusted=trusted, most=self._room.lines)
+            found = self._familiar[scheme, trusted] = Familiar(reader, self._room)
+        return found
 
     def named(self, address: str) -> str:
         """A peer's address as the app would log it."""
         return self._judge.named(address)
 
-    def answer(self, hit: Hit, defaults: list[tuple[bytes, bytes]], began: float) -> tuple[bytes, bytes] | None:
+    def seek(self, familiar: Familiar, head: bytes) -> Found | None:
+        """What a head gets whose gist has come before; None: it has to be judged."""
+        if not self._is_current() or self._looks is None:
+            return None
+        line, _, rest = head.partition(b"\r\n")
+        gists = familiar.gists.get(line)
+        if gists is None:
+            return None
+        now = self._clock()
+        gist = familiar.gist(rest, self._looks, now)
+        hit = None if gist is None else gists.get(gist.key)
+        if gist is None or hit is None or not self._is_quiet(gist.who, hit.request, hit.ready, now):
+            return None
+        return Found(hit, gist.who.since, gist.who.until, gist.client, gist.request_id)
+
+    def answer(self, found: Found, defaults: list[tuple[bytes, bytes]], began: float) -> tuple[bytes, bytes] | None:
         """Head and body; None: the app is to answer.  ``began`` is by ``perf_counter``, ``defaults`` the Date."""
+        hit = found.hit
         ready = hit.ready
         now = self._now = self._clock()
-        if not self._is_current() or not (hit.since <= now < hit.until and ready.since <= now < ready.until):
+        if not self._is_current() or not (found.since <= now < found.until and ready.since <= now < ready.until):
             return None
         if (began >= ready.look_again or ready.seen != self._pages.changes) and not self._is_kept(ready, began):
             return None
@@ -203,12 +236,12 @@ class FastLane:
         ready.seen = self._pages.changes
         return True
 
-    def left(self, hit: Hit, peer: str, seconds: float) -> None:
+    def left(self, found: Found, peer: str, seconds: float) -> None:
         """It has been given to the connection, ``seconds`` after it was asked for: logged, and counted."""
         try:
-            hit.repeated.add(seconds)
-            client = hit.client or peer
-            self._log.put(Again(hit.repeated, self._now, client, seconds * 1000, hit.request_id))
+            repeated = found.hit.repeated
+            repeated.add(seconds)
+            self._log.put(Again(repeated, self._now, found.client or peer, seconds * 1000, found.request_id))
         except Exception as problem:  # the answer has left: what fails here must not take it back
             self._journal.fault(problem)
 
@@ -224,7 +257,7 @@ class FastLane:
 
     def find(
         self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], peer: str, scheme: str
-    ) -> Hit | None:
+    ) -> Found | None:
         """What a request gets: HTTP/1.1, no body, a connection that stays open; None: the app is to answer."""
         if not self._is_current() or self._book is None:
             return None
@@ -238,30 +271,32 @@ class FastLane:
             return None
         wanted = self._judge.shared(asked, self._book, identity=shelf.identity)
         ready = None if wanted is None else shelf.ready.get(self._place(wanted))
-        if ready is None or not self._judge.is_quiet(asked, self._book, now, ready.applied):
-            return None
-        if asked.conditions and not ready.mark:
+        if ready is None or not self._is_quiet(asked.who, asked.request, ready, now):
             return None
         head, bodied, status = ready.whole, method == "GET", 200
-        tag = respond.confirmed(asked.conditions, ready.mark) if asked.conditions else None
-        if tag is not None:
-            if tag != ready.etag:
-                return None  # of the same page in another coding: the app names that one
-            head, bodied, status = ready.unchanged, False, 304
-        repeated = self._repeated(ready, method, status, ready.length if bodied else 0)
-        lasting = not asked.request_id
-        return Hit(ready, head, bodied, asked.since, asked.until, asked.client, asked.request_id, repeated, lasting)
+        unchanged = ready.unchanged(asked, now) if asked.conditional else None
+        if unchanged is not None:
+            head, bodied, status = unchanged, False, 304
+        slim = replace(asked.request, headers=tuple(line for line in asked.request.headers if line[0] in _TELLING))
+        hit = Hit(ready, head, bodied, slim, self._repeated(ready, method, status, ready.length if bodied else 0))
+        return Found(hit, asked.who.since, asked.who.until, asked.client, asked.request_id)
 
-    def remember(self, heads: Heads, head: bytes, hit: Hit) -> None:
-        """The same head may be answered without a look next time; ``heads`` are those of its connection."""
-        if not hit.lasting or len(head) > LONGEST_HEAD:
+    def remember(self, familiar: Familiar, head: bytes, headers: Sequence[tuple[bytes, bytes]], found: Found) -> None:
+        """Heads of this one's gist may be answered without being judged; ``headers`` are what the parser read in it."""
+        familiar.came(head, found)
+        line, _, rest = head.partition(b"\r\n")
+        if self._looks is None or len({name for name, _ in headers}) < len(headers):
             return
-        self._heads_bytes += len(head) + 400
-        if self._heads_bytes > MOST_HEADS:
-            self._forget_heads()
-        heads[head] = hit
+        gist = familiar.gist(rest, self._looks, self._now)
+        if gist is not None:
+            familiar.answered(line, gist, found.hit)
 
-    def _place(self, wanted: SharedRequest) -> Hashable:
+    def _is_quiet(self, who: Who, request: PageRequest, ready: Ready, now: float) -> bool:
+        """Nothing would be written into what is remembered of the visitor; else the app has to answer."""
+        known = who.recollection
+        return known is None or self._book is None or quiet(known, self._book, request, now, ready.applied)
+
+    def _place(self, wanted: SharedRequest) -> Place:
         return self._pages.full(wanted), bool(wanted.cookies)
 
     def _repeated(self, ready: Ready, method: str, status: int, sent: int) -> Repeated:
@@ -288,10 +323,10 @@ class FastLane:
         if asked is None or asked.coding != lesson.reusable.wanted:
             return False
         wanted = self._judge.shared(asked, lesson.book, identity=lesson.identity)
-        if (
-            wanted is None
-            or self._place(wanted) != self._place(lesson.shared)
-            or asked.decided != alike(lesson.book, lesson.visitor, lesson.request)
+        if wanted is None or not self._is_told_apart(lesson.shared):
+            return False
+        if self._place(wanted) != self._place(lesson.shared) or asked.decided != alike(
+            lesson.book, lesson.visitor, lesson.request
         ):
             return False
         while self._count >= self._most:
@@ -307,4 +342,16 @@ class FastLane:
             before.until = 0.0
         shelf.identity = lesson.identity
         shelf.ready[place] = Ready(lesson, self._via)
+        return True
+
+    def _is_told_apart(self, shared: SharedRequest) -> bool:
+        """Whether heads tell what this page varies by; from now on gists do, too."""
+        names = {name for name, _ in self._pages.full(shared)[1]}
+        if names <= self._varying:
+            return True
+        varying = self._varying | names
+        if names & _WRITTEN or len(varying) > MOST_VARYING:
+            return False
+        self._varying = varying
+        self._look_anew()
         return True

@@ -87,8 +87,8 @@ class GuardProtocol(QuickConnection):
     def data_received(self, data: bytes) -> None:
         phase = self._phase
         if phase == HEAD:
-            hit = self._heads.get(data) if len(data) <= LONGEST_HEAD else None
-            if hit is None or self._head or not self._is_answered(hit):
+            found = self._heads.get(data) if len(data) <= LONGEST_HEAD else None
+            if found is None or self._head or not self._is_answered(found):
                 self._take_head(data)
         elif phase == BODY:
             self._take_body(data)
@@ -180,8 +180,8 @@ class GuardProtocol(QuickConnection):
 
     def _begin(self, head: bytes) -> None:
         """A whole head has come, and what is held stood behind it.  Raises Refused."""
-        hit = self._heads.get(head) if len(head) <= LONGEST_HEAD else None
-        if hit is not None and self._is_answered(hit):
+        found = self._heads.get(head) if len(head) <= LONGEST_HEAD else None
+        if found is not None and self._is_answered(found):
             return
         limits = self.guard.limits
         if len(head) > limits.header_bytes:
@@ -190,6 +190,8 @@ class GuardProtocol(QuickConnection):
             raise Refused(431, "a head that is too large", "header_bytes")
         if head.count(b"\n") - 2 > limits.header_lines:
             raise Refused(431, "too many header lines", "header_lines")
+        if self._is_familiar(head):
+            return
         line = request_line(head, limits)
         self.headers = []
         body = self._parse(line, head)

@@ -10,16 +10,17 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeproxy.server.connection import Connection
+from edgeproxy.server.head import LONGEST_HEAD
 
 if TYPE_CHECKING:
     import asyncio
 
-    from edgeproxy.server.fastlane import FastLane, Heads, Hit
+    from edgeproxy.server.fastlane import Familiar, FastLane, Found
     from edgeproxy.server.head import RequestLine
 
 __all__ = ["QuickConnection"]
 
-_NO_HEADS: Final[Heads] = {}
+_NO_HEADS: Final[dict[bytes, Found]] = {}
 
 
 class QuickConnection(Connection):
@@ -29,7 +30,8 @@ class QuickConnection(Connection):
         super().__init__(*args, **more)
         self._blanks = 0  # bytes of empty lines since the last request
         self._lane: FastLane | None = None
-        self._heads: Heads = _NO_HEADS
+        self._familiar: Familiar | None = None
+        self._heads: dict[bytes, Found] = _NO_HEADS
         self._named = ""  # the other end's address as it is logged
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,42 +39,62 @@ class QuickConnection(Connection):
         self._lane = self.guard.lane
         if self._lane is not None:
             self._named = self._lane.named(self.address)
-            self._heads = self._lane.heads(self.scheme or "http", self.address, self.trusted)
+            self._familiar = self._lane.familiar(self.scheme or "http", self.trusted)
+            self._heads = self._familiar.heads
+
+    def _is_familiar(self, head: bytes) -> bool:
+        """Look for what is ready for a head that is new in nothing that counts, and answer it."""
+        lane, familiar = self._lane, self._familiar
+        if lane is None or familiar is None or len(head) > LONGEST_HEAD:
+            return False
+        try:
+            found = lane.seek(familiar, head)
+        except Exception as problem:
+            lane.fault(problem)
+            return False
+        if found is None or not self._is_answered(found):
+            return False
+        familiar.came(head, found)
+        return True
 
     def _is_known(self, lane: FastLane, line: RequestLine, head: bytes) -> bool:
         """Look for what is ready for a head that has not come before, and answer it."""
         try:
-            hit = lane.find(line.method, line.target, self.headers, self.address, self.scheme or "http")
+            found = lane.find(line.method, line.target, self.headers, self.address, self.scheme or "http")
         except Exception as problem:
             lane.fault(problem)
             return False
-        if hit is None or not self._is_answered(hit):
+        if found is None or not self._is_answered(found):
             return False
-        lane.remember(self._heads, head, hit)
+        if self._familiar is not None and len(head) <= LONGEST_HEAD:
+            try:
+                lane.remember(self._familiar, head, self.headers, found)
+            except Exception as problem:  # the answer has left
+                lane.fault(problem)
         return True
 
-    def _is_answered(self, hit: Hit) -> bool:
+    def _is_answered(self, found: Found) -> bool:
         """Answer out of the fast lane; False where the app has to."""
         began = perf_counter()
         lane, transport = self._lane, self.transport
         if lane is None or self.flow.write_paused or self.guard.draining or transport.is_closing():
             return False
         try:
-            found = lane.answer(hit, self.server_state.default_headers, began)
+            made = lane.answer(found, self.server_state.default_headers, began)
         except Exception as problem:  # ours: the app answers as if there were no lane
             lane.fault(problem)
             return False
-        if found is None:
+        if made is None:
             return False
-        head, body = found
+        head, body = made
         self.written += len(head) + len(body)
         if body:
-            transport.writelines(found)
+            transport.writelines(made)
         else:
             transport.write(head)
         self.server_state.total_requests += 1
         self._blanks = 0
         self._idle = True
         self._since = None
-        lane.left(hit, self._named, perf_counter() - began)
+        lane.left(found, self._named, perf_counter() - began)
         return True

@@ -19,6 +19,8 @@ from edgeproxy.answer import Reusable
 from edgeproxy.core.model import Experience, PageRequest, RuleBook, Visitor
 from edgeproxy.core.sharing import SharedRequest
 from edgeproxy.pages.model import StoredPage
+from edgeproxy.pages.serving import not_modified
+from edgeproxy.server.asked import Asked
 
 __all__ = ["Head", "Hit", "Lesson", "Ready"]
 
@@ -84,11 +86,12 @@ class Ready:
     """One answer, ready to leave; holds neither the page nor the body, which go when their caches let go of them."""
 
     __slots__ = (
+        "_via",
         "aged",
         "applied",
         "body",
-        "etag",
         "length",
+        "lines",
         "look_again",
         "mark",
         "page",
@@ -97,7 +100,6 @@ class Ready:
         "served",
         "shared",
         "since",
-        "unchanged",
         "until",
         "whole",
     )
@@ -114,23 +116,34 @@ class Ready:
         self.length = answer.length
         self.mark = answer.mark
         self.aged = answer.aged
-        self.etag = next((value for name, value in answer.lines if name == b"etag"), b"")
+        self.lines = answer.lines
         self.whole = Head(200, answer.lines, via, answer.length)
-        self.unchanged = Head(304, respond.not_modified(answer.lines), via, None)
         self.look_again = 0.0  # by perf_counter
         self.seen = -1  # the cache's changes when it was asked last
         self.repeats: dict[tuple[str, int], Repeated] = {}
+        self._via = via
+
+    def unchanged(self, asked: Asked, now: float) -> Head | None:
+        """The 304 for who holds this very answer; None: they do not."""
+        lines = self.lines
+        if self.mark:
+            tags = [value for name, value in asked.request.headers if name == b"if-none-match"]
+            tag = respond.confirmed(tags, self.mark)
+            if tag is None:
+                return None
+            lines = tuple((name, tag if name == b"etag" else value) for name, value in lines)
+        else:
+            page = self.page()
+            if page is None or not not_modified(asked.lines, page.lines, now):
+                return None
+        return Head(304, respond.not_modified(lines), self._via, None)
 
 
 class Hit(NamedTuple):
-    """What one head gets."""
+    """What heads get that are judged alike."""
 
     ready: Ready
     head: Head
     bodied: bool
-    since: float  # the visitor's cookie is believed from … to
-    until: float
-    client: str  # the visitor's address, where a trusted proxy told it
-    request_id: str  # where a proxy in front has made one
+    request: PageRequest  # the first of them, as far as what is remembered of a visitor depends on it
     repeated: Repeated
-    lasting: bool  # the same head gets the same a moment later

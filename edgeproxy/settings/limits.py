@@ -49,6 +49,11 @@ class Limits:
         "size",
         "memory for where slots are in pages that come again, and as much for such pages, in each worker (0: none)",
     )
+    heads_bytes: int = _limit(
+        16 * 1024**2,
+        "size",
+        "memory for requests that come again, in each worker, so that what is kept is answered sooner (0: none)",
+    )
     cache_bytes: int = _limit(
         64 * 1024**2, "size", "memory for pages and files of the shop that many may get, in each worker (0: none)"
     )

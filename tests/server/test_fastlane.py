@@ -129,6 +129,8 @@ CORPUS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "if-range": ("GET", ("If-Range: {tag}", "Range: bytes=0-9"), "/"),
     "authorization": ("GET", ("Authorization: Basic YTpi",), "/"),
     "no-cache": ("GET", ("Cache-Control: no-cache",), "/"),
+    "a reload": ("GET", ("Pragma: no-cache", "Cache-Control: max-age=0"), "/"),
+    "not to be stored": ("GET", ("Cache-Control: no-store",), "/"),
     "loyal": ("GET", ("{loyal}",), "/"),
     "new": ("GET", ("{new}",), "/"),
     "forged": ("GET", ("Cookie: edge_visitor=aa.bb.cc",), "/"),
@@ -160,9 +162,14 @@ CORPUS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "two slashes": ("GET", (), "//"),
 }
 SLOW = {  # whatever is ready, these are the app's
-    "the last of its connection", "what it has", "the same page in another coding", "a date", "a range", "if-range",
-    "authorization", "no-cache", "forged", "doubled", "expired", "a preview cookie", "a flag", "another method",
+    "the last of its connection", "a range", "if-range", "authorization", "forged", "doubled", "expired",
+    "a preview cookie", "a flag", "another method",
     "a method that is none", "an empty body", "an upgrade", "an expectation", "an absolute target",
+}  # fmt: skip
+FAST = {  # and these are not, if nothing that counts is new about them
+    "a plain request", "HEAD", "kept alive by name", "br", "zstd", "gzip alone", "HEAD in br", "what it has",
+    "what it has, HEAD", "what it has, among others", "what another has", "the same page in another coding", "a date",
+    "no-cache", "a reload", "loyal", "new", "analytics", "a navigation", "a phone", "words of a proxy",
 }  # fmt: skip
 
 
@@ -189,8 +196,10 @@ def test_a_request_gets_the_bytes_that_the_app_gives_it(name: str) -> None:
                 continue  # the best coding was made in between
             assert timeless(fast) == timeless(slow)
         assert front.noted.faults == []
-        if name in SLOW - {"what it has"}:
+        if name in SLOW:
             assert not await front.is_fast(*lines_now, target=target, method=method)
+        if name in FAST:
+            assert await front.is_fast(*lines_now, "Referer: http://shop.example/another", target=target, method=method)
 
     run(story())
 
@@ -319,7 +328,7 @@ def test_an_unusual_request_for_what_is_ready_spoils_nothing() -> None:
         await front.ask(f"If-None-Match: W/{tag[1].decode()}")
         assert await front.is_fast(connection=connection)
         assert heads.items() <= connection.protocol._heads.items()
-        assert all(hit.ready.until > NOON for hit in heads.values())
+        assert all(found.hit.ready.until > NOON for found in heads.values())
 
     run(story())
 
@@ -378,7 +387,12 @@ def test_what_no_experience_can_change_is_answered_with_its_age() -> None:
         assert b"\r\nage: 7\r\n" in fast
         slow = await front.ask(target="/style.css", connection=front.connect(front.plain))
         assert timeless(fast) == timeless(slow)
-        assert not await front.is_fast('If-None-Match: "shop"', target="/style.css")
+        for line, status in (('If-None-Match: "shop"', 304), ('If-None-Match: "other"', 200)):
+            apps = front.apps
+            fast = await front.ask(line, "Referer: http://shop.example/", target="/style.css")
+            slow = await front.ask(line, target="/style.css", connection=front.connect(front.plain))
+            assert (front.apps, timeless(fast)) == (apps + 1, timeless(slow))
+            assert fast.startswith(b"HTTP/1.1 %d " % status)
         assert not await front.is_fast("Range: bytes=0-3", target="/style.css")
 
     run(story())
@@ -658,7 +672,7 @@ def test_a_burst_longer_than_what_is_held_is_answered_whole_and_in_order() -> No
     run(story())
 
 
-@pytest.mark.parametrize(("more", "ready"), [((), 3), (("Cache-Control: no-cache",), 2)])
+@pytest.mark.parametrize(("more", "ready"), [((), 3), (("Range: bytes=0-1",), 2)])
 def test_who_says_goodbye_behind_a_burst_gets_what_is_ready_of_it(more: tuple[str, ...], ready: int) -> None:
     async def story() -> None:
         front = Front()
@@ -700,7 +714,7 @@ def test_a_connection_that_was_answered_waits_for_its_next_request_like_any_othe
     run(story())
 
 
-@pytest.mark.parametrize("where", ["answer", "find"])
+@pytest.mark.parametrize("where", ["answer", "seek", "find", "remember"])
 def test_a_fault_of_the_lane_is_told_and_costs_nobody_a_page(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
         front = Front()
@@ -711,7 +725,7 @@ def test_a_fault_of_the_lane_is_told_and_costs_nobody_a_page(where: str, monkeyp
 
         with monkeypatch.context() as patched:
             patched.setattr(type(front.lane), where, broken)
-            assert timeless(await front.ask(*(("User-Agent: another",) if where == "find" else ()))) == expected
+            assert timeless(await front.ask(*([] if where == "answer" else ["Accept: text/html"]))) == expected
         assert b"edgeproxy_faults_total 1.0" in front.world.parts.journal.metrics()
         await front.warm()
 
@@ -761,15 +775,36 @@ def test_no_more_is_ready_than_is_allowed_and_the_rest_is_the_apps() -> None:
     run(story())
 
 
-def test_heads_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [0, 40_000])
+def test_what_came_before_is_bounded(most: int) -> None:
     async def story() -> None:
-        monkeypatch.setattr("edgeproxy.server.fastlane.MOST_HEADS", 5000)
+        front = Front(World(shop=Shop(told()), settings={"limits": Limits(heads_bytes=most)}))
+        await front.warm()
+        connection = front.connect()
+        familiar = front.lane.familiar("http", False)
+        for number in range(300):
+            for _ in range(2):
+                lines = (f"User-Agent: {number}", f"Cookie: _ga={number}", f"X-Mode: {number % 50}")
+                await front.ask(*lines, connection=connection)
+            held = sum(map(len, familiar.heads)) + 800 * sum(map(len, familiar.gists.values()))
+            assert held + familiar.reader.size <= max(most, 2000)
+        assert await front.is_fast("User-Agent: 1") or not most
+
+    run(story())
+
+
+def test_a_head_that_comes_once_is_not_kept_whole() -> None:
+    async def story() -> None:
         front = Front()
         await front.warm()
         connection = front.connect()
-        for number in range(100):
-            assert await front.is_fast(f"User-Agent: {number}", connection=connection)
-            assert len(front.lane.heads("http", "", False)) <= 12
+        for number in range(20):
+            assert await front.is_fast(f"Referer: http://shop.example/{number}", connection=connection)
+        heads = front.lane.familiar("http", False).heads
+        assert not [raw for raw in heads if b"Referer" in raw]
+        for _ in range(2):
+            assert await front.is_fast("Referer: http://shop.example/7", connection=connection)
+        assert len([raw for raw in heads if b"Referer" in raw]) == 1
 
     run(story())
 

@@ -15,6 +15,11 @@ from tests.server.test_fastlane import Front, cookie, head, spoken
 from tests.server.wire import Answer, answers
 
 USUAL = head("Accept: text/html", "Accept-Encoding: gzip", "Connection: keep-alive", cookie("loyal"))
+BROWSER = head(
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64)", "Accept: text/html,*/*;q=0.8", "Accept-Language: sv",
+    "Referer: http://shop.example/c/boots?page=2", "Accept-Encoding: gzip", "Sec-Fetch-Dest: document",
+    "Cache-Control: max-age=0", cookie("loyal") + "; _ga=GA1.1.7; _ga_X=GS2.1.7", "Sec-Fetch-Mode: navigate",
+)  # fmt: skip
 BYTES = st.sampled_from([b"\r\n", b"\n", b" ", b"\t", b":", b"\0", b"\xe9", b"/", b"?", b"a", b",", b";", b"%", b"1"])
 LINES = st.sampled_from(
     [
@@ -28,8 +33,8 @@ LINES = st.sampled_from(
 
 @st.composite
 def nearly(draw: st.DrawFn) -> bytes:
-    """The usual head with a few bytes or lines put in, taken out or doubled."""
-    raw = USUAL
+    """A usual head with a few bytes or lines put in, taken out or doubled."""
+    raw = draw(st.sampled_from([USUAL, BROWSER]))
     for _ in range(draw(st.integers(1, 2))):
         at = draw(st.integers(0, len(raw)))
         match draw(st.sampled_from(["bytes", "line", "out", "version"])):
@@ -51,8 +56,8 @@ class Both:
     def __init__(self, runner: asyncio.Runner) -> None:
         self.runner = runner
         self.front = Front()
-        lines = USUAL.decode("latin-1").split("\r\n")[2:-2]
-        runner.run(self.front.warm(*lines))
+        for usual in (USUAL, BROWSER):
+            runner.run(self.front.warm(*usual.decode("latin-1").split("\r\n")[2:-2]))
 
     async def said(self, raw: bytes) -> list[tuple[list[Said], str]]:
         for _ in range(2):  # so that nobody is the first

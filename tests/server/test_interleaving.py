@@ -53,6 +53,7 @@ class Story:
         self.written: list[float] = [NOON]  # when each version began
         self.connections = [self.front.connect() for _ in range(4)]
         self.fast = 0
+        self.number = 0
 
     def shop(self, asked: Asked) -> Told:
         body = PAGE.replace(b"</main>", LONG + b"<p>version %d of " % self.version + asked.target + b"</p></main>")
@@ -73,7 +74,7 @@ class Story:
         if connection.state != "open":
             connection = self.connections[place] = self.front.connect()
         before, apps = len(connection.out), self.front.apps
-        await spoken(connection, head(*(one for one in (line, accept) if one), target=path))
+        await spoken(connection, head(*self.new([one for one in (line, accept) if one]), target=path))
         self.fast += self.front.apps == apps
         (answer,) = answers(bytes(connection.out[before:]))
         assert answer.status == 200
@@ -82,6 +83,32 @@ class Story:
         assert book is not None
         may = {self.expected(book, VISITORS[line], path, version) for version in range(self.oldest, self.version + 1)}
         assert body in may, (line, path, body)
+
+    def new(self, lines: list[str]) -> list[str]:
+        """A head that never came before, of the same visitor: as browsers make them, in any order."""
+        number = self.number = self.number + 1
+        chance = self.chance
+        jar = next((one for one in lines if one.startswith("Cookie")), "Cookie: ")
+        pairs = [jar.removeprefix("Cookie: "), f"_ga=GA1.1.{number}", f"_fbp=fb.{number}"]
+        chance.shuffle(pairs)
+        lines = [one for one in lines if not one.startswith("Cookie")]
+        if jar != "Cookie: " or chance.random() < 0.5:
+            lines.append("Cookie: " + "; ".join(pair for pair in pairs if pair))
+        lines += chance.sample(
+            [
+                f"Referer: http://shop.example/c/{number}",
+                f"User-Agent: Mozilla/5.0 {number}{chance.choice([' Mobi', ''])}",
+                f"Sec-CH-UA: {number}",
+                f"Accept-Language: sv, en;q=0.{number}",
+                f"X-Forwarded-For: 198.51.100.{number}",
+                "Sec-Fetch-Dest: document",
+                "Cache-Control: max-age=0",
+                "Connection: keep-alive",
+            ],
+            chance.randrange(8),
+        )
+        chance.shuffle(lines)
+        return lines
 
     async def happen(self) -> None:
         world = self.front.world

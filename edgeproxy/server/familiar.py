@@ -1,0 +1,100 @@
+"""What came before on connections of one kind: heads byte for byte, and gists of heads, with what they were answered.
+
+Here: remembering it within a number of bytes.  Not here: whether it still holds (``fastlane``, which looks at each
+hit), what a gist is (``gist``).  Called by ``fastlane``; a connection looks its heads up here itself.
+
+A head is remembered whole when it comes for the second time: most never do, and those would fill the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final, NamedTuple
+
+from edgeproxy.server.gist import Gist, Looks, Reader
+from edgeproxy.server.ready import Hit
+
+__all__ = ["LINES", "Familiar", "Found", "Room"]
+
+LINES: Final = 16
+"""Of the memory for all that came before, one part in so many is for the header lines of one kind of connection."""
+
+_KINDS: Final = 4  # at most: http and https, believed and not
+_HEAD: Final = 400  # bytes that a remembered head takes beside its own
+_GIST: Final = 800  # that a gist takes, beside its request line
+_MOST_ONCE: Final = 4096  # heads that came once: their hashes
+
+
+class Found(NamedTuple):
+    """What one head gets."""
+
+    hit: Hit
+    since: float  # its visitor is who they are from … to, in seconds since the epoch
+    until: float
+    client: str  # the visitor's address, where a trusted proxy told it
+    request_id: str  # where a proxy in front has made one
+
+
+class Room:
+    """The bytes that heads and gists of all kinds may take together; when they are full all are forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most - most * _KINDS // LINES
+        self.lines = most // LINES
+        self.taken = 0
+        self._kinds: list[Familiar] = []
+
+    def add(self, kind: Familiar) -> None:
+        """One kind more that takes room."""
+        self._kinds.append(kind)
+
+    def take(self, size: int) -> bool:
+        """Make room for so many bytes; False where there is never so much."""
+        if size > self.most:
+            return False
+        if self.taken + size > self.most:
+            self.forget()
+        self.taken += size
+        return True
+
+    def forget(self) -> None:
+        """Forget whatever came before."""
+        for kind in self._kinds:
+            kind.heads.clear()
+            kind.gists.clear()
+        self.taken = 0
+
+
+class Familiar:
+    """What came before on connections of one scheme whose other ends are believed, or not."""
+
+    __slots__ = ("_once", "_room", "gists", "heads", "reader")
+
+    def __init__(self, reader: Reader, room: Room) -> None:
+        self.reader = reader
+        self.heads: dict[bytes, Found] = {}
+        self.gists: dict[bytes, dict[tuple[Hashable, ...], Hit]] = {}  # by request line
+        self._once: set[int] = set()
+        self._room = room
+        room.add(self)
+
+    def gist(self, rest: bytes, looks: Looks, now: float) -> Gist | None:
+        """That of a head whose request line is cut off; None: it has none."""
+        return self.reader.read(rest.split(b"\r\n")[:-2], looks, now)
+
+    def came(self, head: bytes, found: Found) -> None:
+        """A head was answered: the next time it is looked up whole."""
+        if found.request_id:  # it belongs to one request
+            return
+        once = hash(head)
+        if once not in self._once:
+            if len(self._once) >= _MOST_ONCE:
+                self._once.clear()
+            self._once.add(once)
+        elif self._room.take(len(head) + _HEAD):
+            self.heads[head] = found
+
+    def answered(self, line: bytes, gist: Gist, hit: Hit) -> None:
+        """Heads with this request line and this gist get the same."""
+        if self._room.take(len(line) + _GIST):
+            self.gists.setdefault(line, {})[gist.key] = hit

@@ -1,0 +1,286 @@
+"""The gist of a head: its lines without what no answer of the fast lane can depend on.
+
+Here: which header lines those are, judged line by line and remembered by the line.  Not here: what a gist is answered
+with (``fastlane``), whole heads and how they are judged (``asked``, ``sanitise``), a connection's bytes (``protocol``).
+Called by ``fastlane`` for a head whose request line it knows.
+
+Theory of operation
+-------------------
+Browsers send with nearly every request something that they never sent before: a Referer, the counters of analytics in
+their cookies.  The lane's answer depends on little of a head, so the rest is left out, and what remains comes again.
+A gist decides nothing: its answer is the one that was found, by the app's own judges, for the first head of this gist.
+So all that has to hold is this: **two heads of one gist are judged alike.**  It does, because
+
+    the bytes      a line is taken only in the one usual form: a name of letters, digits and hyphens, colon, space, a
+                   value without controls and without spaces around it.  No reader sees two things in such lines, and
+                   what they could be in relation to each other (framing, nominations) is left to the app by name
+    left out       what the sanitiser drops whatever it says, or passes and ``core.sharing`` leaves out, and no fact of
+                   the book is read from (``core.alike``, ``core.recollect``), and no kept page's Vary names
+    made one       Accept with HTML in it; a field that facts are read from, by what they come to; cookies, by how
+                   their names bear on a kept page (``core.sharing.bearing``) and by who the visitor is
+    kept           everything else, byte for byte, in its order
+
+A name that stands twice has no gist that is remembered: what two lines come to together is no line's own affair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from typing import Final, NamedTuple
+
+from edgeproxy.core.alike import sayings
+from edgeproxy.core.model import PageRequest, RawHeaders, RuleBook
+from edgeproxy.core.recollect import READS
+from edgeproxy.core.sharing import bearing, is_left_out
+from edgeproxy.sanitise import ID_VALUE
+from edgeproxy.server.asked import ELSEWHERE, Judge, Who
+
+__all__ = ["Gist", "Looks", "Reader"]
+
+_CONTROLS: Final = bytes(range(32)) + b"\x7f"
+_NAME: Final = re.compile(rb"[A-Za-z0-9-]{1,64}").fullmatch
+_KEPT_ALIVE: Final = frozenset({b"keep-alive", b"Keep-Alive"})
+_KEPT: Final = frozenset(
+    b"""accept-encoding cdn-loop host if-modified-since if-none-match sec-fetch-dest x-forwarded-host
+    x-forwarded-proto""".split()
+)
+"""Fields of which something is read in every request, or that a trusted proxy is believed in."""
+_HTML: Final = b"accept: text/html"
+_NOTHING: Final = b""
+_OVERHEAD: Final = 200  # bytes that a remembered line takes beside its own
+_JAR: Final = 1200  # the same for cookies, with who they make of the visitor
+_MOST_NAMES: Final = 1024
+
+
+class Looks(NamedTuple):
+    """What answers depend on at present; another object when that changes."""
+
+    book: RuleBook
+    varying: frozenset[bytes]  # fields beside the key that kept pages vary by
+
+
+class Gist(NamedTuple):
+    """What of a head an answer can depend on, and who asks."""
+
+    key: tuple[Hashable, ...]
+    who: Who
+    client: str  # the visitor's address, where a trusted proxy told it
+    request_id: str  # where a proxy in front has made one
+    looks: Looks
+
+
+class _Jar:
+    """One Cookie line."""
+
+    __slots__ = ("bearings", "lines", "who")
+
+    def __init__(self, lines: RawHeaders, bearings: frozenset[tuple[str, ...]]) -> None:
+        self.lines = lines
+        self.bearings = bearings
+        self.who: Who | None = None  # the last one that it came to
+
+
+class _Memo(NamedTuple):
+    """A line that says something of memory: consent, or that nobody has decided to go there yet."""
+
+    line: tuple[bytes, bytes]
+
+
+class _Client(NamedTuple):
+    address: str
+
+
+class _RequestId(NamedTuple):
+    text: str
+
+
+_Said = bytes | _Jar | _Memo | _Client | _RequestId
+_Say = Callable[[bytes, bytes], _Said | None]
+
+
+class Reader:
+    """Of all connections over one scheme whose other ends are believed, or not (``trusted``).
+
+    It remembers header lines up to ``most`` bytes, then forgets them all: a line is judged in a microsecond or two.
+    """
+
+    def __init__(self, judge: Judge, scheme: str, *, trusted: bool, most: int) -> None:
+        self._judge = judge
+        self._scheme = scheme
+        self._trusted = trusted
+        self._most = most
+        self._looks: Looks | None = None
+        self._lines: dict[bytes, _Said] = {}
+        self._bytes = 0
+        self._names: dict[bytes, _Say | None] = {}
+        self._sayings: Mapping[bytes, Callable[[bytes], Hashable]] = {}
+        self._reads: frozenset[bytes] = frozenset()
+        self._nobody = _Jar((), frozenset())
+
+    @property
+    def size(self) -> int:
+        """Bytes of the lines that are remembered, as far as they are counted."""
+        return self._bytes
+
+    def forget(self) -> None:
+        """Judge every line anew."""
+        self._lines.clear()
+        self._bytes = 0
+        self._names.clear()
+        self._nobody = _Jar((), frozenset())
+
+    def read(self, lines: list[bytes], looks: Looks, now: float) -> Gist | None:
+        """The gist of these header lines (without line ends); None: there is something unusual about them."""
+        if looks is not self._looks:
+            self._looks = looks
+            self._sayings = sayings(looks.book)
+            self._reads = READS if looks.book.recall is not None else frozenset()
+            self.forget()
+        known = self._lines
+        key: list[Hashable] = []
+        jar = self._nobody
+        memos: RawHeaders = ()
+        client: str | None = None
+        request_id = ""
+        for line in lines:
+            said = known.get(line)
+            if said is None:
+                said = self._judged(line)
+                if said is None:
+                    return None
+            if said is _NOTHING:
+                continue
+            if isinstance(said, bytes):
+                key.append(said)
+            elif isinstance(said, _Jar):
+                if jar is not self._nobody:
+                    return None
+                jar = said
+            elif isinstance(said, _Memo):
+                memos = (*memos, said.line)
+                key.append(line)
+            elif isinstance(said, _Client):
+                if client is not None:
+                    return None
+                client = said.address
+            else:
+                if request_id:
+                    return None
+                request_id = said.text
+        who = jar.who
+        if memos or who is None or not who.since <= now < who.until:
+            who = self._who((*jar.lines, *memos), looks.book, now)
+            if who is None:
+                return None
+            if not memos:
+                jar.who = who
+        key += (jar.bearings, who.labels)
+        return Gist(tuple(key), who, client or "", request_id, looks)
+
+    def _who(self, lines: RawHeaders, book: RuleBook, now: float) -> Who | None:
+        return self._judge.who(PageRequest("GET", self._scheme, "", "/", "", lines, now), book, now)
+
+    # ------------------------------------------------------------------ a line
+
+    def _judged(self, line: bytes) -> _Said | None:
+        """What a line comes to, which is remembered; None: it is unusual."""
+        name, _, value = line.partition(b": ")
+        if not value or value[0] == 32 or value[-1] == 32 or len(line.translate(None, _CONTROLS)) < len(line):
+            return None
+        say = self._names.get(name, _unknown)
+        if say is _unknown:
+            say = self._say(name.lower()) if _NAME(name) else None
+            if len(self._names) < _MOST_NAMES:
+                self._names[name] = say
+        if say is None:
+            return None
+        said = say(name.lower(), value)
+        if said is not None and said.__class__ is not _RequestId:
+            size = len(line) + (_JAR if said.__class__ is _Jar else _OVERHEAD)
+            self._bytes += size
+            if self._bytes > self._most:
+                self._lines.clear()
+                self._bytes = size
+            self._lines[line] = said
+        return said
+
+    def _say(self, name: bytes) -> _Say | None:
+        """How lines of this name are judged; None: by the app."""
+        looks = self._looks
+        assert looks is not None
+        if name in ELSEWHERE:
+            return None
+        if name == b"connection":
+            return _connection
+        if name == b"cookie":
+            return self._cookie
+        if name == b"accept":
+            return _accept
+        if name in self._reads:
+            return _memo
+        if name in looks.varying:
+            return _kept
+        if name in self._sayings:
+            return self._saying
+        passes = self._judge.passes(name, trusted=self._trusted)
+        if passes is False:
+            return _nothing
+        if name == b"x-forwarded-for":
+            return self._client
+        if name == b"x-request-id":
+            return _request_id
+        if name in _KEPT or name == self._judge.country_header:
+            return _kept
+        if passes is None:
+            return None
+        if name in _CONTROL or is_left_out(name, self._judge.country_header):
+            return _nothing
+        return _kept
+
+    def _cookie(self, name: bytes, value: bytes) -> _Said | None:
+        names = self._judge.cookie_names(value)
+        if names is None:
+            return None
+        book = self._looks.book if self._looks is not None else None
+        bearings = {one for each in names if (one := bearing(book, each)) is not None}
+        return _Jar(((name, value),), frozenset(bearings))
+
+    def _saying(self, name: bytes, value: bytes) -> _Said:
+        return b"%b: %r" % (name, self._sayings[name](value))
+
+    def _client(self, name: bytes, value: bytes) -> _Said:
+        return _Client(self._judge.visitor(value))
+
+
+_CONTROL: Final = frozenset({b"cache-control", b"pragma"})
+"""What is kept is served whatever a visitor says of caches, as by the app: a shop's freshness is not theirs to end."""
+
+
+def _unknown(name: bytes, value: bytes) -> _Said | None:
+    """Stands for a name that has not come before."""
+    raise AssertionError
+
+
+def _nothing(name: bytes, value: bytes) -> _Said:
+    return _NOTHING
+
+
+def _kept(name: bytes, value: bytes) -> _Said:
+    return b"%b: %b" % (name, value)
+
+
+def _connection(name: bytes, value: bytes) -> _Said | None:
+    return _NOTHING if value in _KEPT_ALIVE else None
+
+
+def _accept(name: bytes, value: bytes) -> _Said:
+    return _HTML if b"text/html" in value else _kept(name, value)
+
+
+def _memo(name: bytes, value: bytes) -> _Said:
+    return _Memo((name, value))
+
+
+def _request_id(name: bytes, value: bytes) -> _Said | None:
+    return _RequestId(value.decode()) if ID_VALUE(value) else None
