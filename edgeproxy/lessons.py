@@ -68,7 +68,8 @@ def lesson(trail: Trail, cache: PageCache) -> Lesson | None:
     if kept is None or reusable is None or wanted is None:
         return None
     request = intent.request
-    if sum(len(name) + len(value) for name, value in request.headers) > LONGEST_HEAD:
+    told = len(request.path) + len(request.query) + sum(len(name) + len(value) for name, value in request.headers)
+    if told > LONGEST_HEAD:
         return None  # it would be held as long as the answer is ready
     change = policy.next_change(intent.book, request.path, trail.at)
     until = cache.fresh_until(kept)

@@ -2,7 +2,8 @@
 
 The shop here is the worst there is: it writes who asked into every page, also into those that it calls public, and a
 new token into some.  Whatever happens in whatever order, a visitor sees their own edits, their own name or nobody's,
-their own language or none, a token that nobody else has; and a 304 confirms only what they would get.
+their own language or none, a token that nobody else has; and a 304 confirms only what they would get.  Who asks after
+a purge, or after somebody has changed something there, sees nothing that the shop made before.
 
 ``EDGEPROXY_INTERLEAVINGS=10000 pytest tests/pages/test_interleavings.py`` runs so many.
 """
@@ -66,7 +67,7 @@ PATHS: Mapping[str, tuple[tuple[str, str], ...]] = {
 FOR_ALL = frozenset({"/c/public", "/c/varied"})
 """Where the shop itself says that even who has a session gets everybody's page."""
 
-MARK = re.compile(rb"<!-- who=(\w*) language=(\w*) token=(\w*) -->")
+MARK = re.compile(rb"<!-- who=(\w*) language=(\w*) token=(\w*) version=(\d+) -->")
 
 
 @dataclass(frozen=True)
@@ -106,21 +107,25 @@ OPS = st.one_of(
     st.tuples(st.just("book"), st.integers(0, len(BOOKS) - 1)),
     st.tuples(st.just("purge"), st.sampled_from(["/**", "/c/**", "/", "/c/public"])),
     st.tuples(st.just("post"), st.sampled_from(sorted(PATHS))),
+    st.tuples(st.just("change")),
     st.tuples(st.just("fail"), st.sampled_from(["", "", "refused", "503"])),
 )
 
 
 @dataclass
 class Late:
-    """A shop that answers a question when it is told to, with what is true by then."""
+    """A shop that answers a question when it is told to, with pages as they were when it was asked."""
 
     world: World | None = None
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
     failing: str = ""
     count: int = 0
+    version: int = 0  # of its pages
 
     def answer(self, asked: Asked) -> Told | Exception:
         path = asked.target.partition(b"?")[0].decode()
+        if asked.method == "POST":
+            self.version += 1
         if self.failing == "refused":
             return ShopRefused("refused", "no connection")
         if self.failing == "503":
@@ -133,10 +138,12 @@ class Late:
         token = f"t{self.count}" if path == "/c/token" else ""
         field_ = f'<input type=hidden name=csrf_token value="secret{self.count}">' if token else ""
         who = found[1] if found else ""
-        mark = f"<!-- who={who} language={''.join(asked.get('accept-language'))} token={token} -->{field_}"
+        language = "".join(asked.get("accept-language"))
+        mark = f"<!-- who={who} language={language} token={token} version={asked.get('as-of')[0]} -->{field_}"
         return Told(200, lines, [PAGE + mark.encode()])
 
     async def handle(self, inner: Any, request: httpx.Request) -> httpx.Response:
+        request.headers["as-of"] = str(self.version)
         turn = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
         try:
@@ -161,7 +168,7 @@ class Seen:
     bodies: dict[tuple[str, str], tuple[bytes, Visitor]] = field(default_factory=dict)  # by path and our ETag
     tokens: dict[bytes, Visitor] = field(default_factory=dict)
 
-    def check(self, visitor: Visitor, path: str, got: Got, words: set[str], asked_tag: str) -> None:
+    def check(self, visitor: Visitor, path: str, got: Got, words: set[str], asked_tag: str, oldest: int) -> None:
         if got.status in {502, 503}:
             return
         if got.status == 304:
@@ -176,6 +183,7 @@ class Seen:
         who, language, token = mark[1].decode(), mark[2].decode(), mark[3]
         assert who == visitor.session or (who == "" and path in FOR_ALL), "another's name, or nobody's"
         assert language == visitor.language or (language == "" and path != "/c/varied"), "another's language"
+        assert got.status == 304 or int(mark[4]) >= oldest, "from before a purge or a change"
         if token:
             assert self.tokens.setdefault(token, visitor) is visitor, "another's token"
         if got.status == 200:
@@ -199,11 +207,12 @@ async def played(ops: list[tuple[Any, ...]]) -> None:
         cache.known.prospects.shared(b"shop.example", path.encode())
     seen = Seen()
     live = {0}  # books since the last request that is still on its way
-    running: dict[asyncio.Task[Got], tuple[Visitor, str, set[int], str]] = {}
+    oldest = dict.fromkeys(PATHS, 0)  # version that who asks now may see
+    running: dict[asyncio.Task[Got], tuple[Visitor, str, set[int], str, int]] = {}
 
     def settle(task: asyncio.Task[Got]) -> None:
-        visitor, path, books, tag = running.pop(task)
-        seen.check(visitor, path, task.result(), {WORDS[one] for one in books}, tag)
+        visitor, path, books, tag, version = running.pop(task)
+        seen.check(visitor, path, task.result(), {WORDS[one] for one in books}, tag, version)
 
     async def breathe() -> None:
         for _ in range(12):
@@ -225,7 +234,7 @@ async def played(ops: list[tuple[Any, ...]]) -> None:
                 headers = [*visitor.headers(), *([("if-none-match", said)] if said else [])]
                 task = asyncio.create_task(world.ask(path, stage=visitor.stage, headers=headers))
                 books = {BOOKS.index(world.books.book)} if world.books.book is not None else set()
-                running[task] = (visitor, path, books, said)
+                running[task] = (visitor, path, books, said, oldest[path])
             case ("answer", which):
                 late.release(which)
             case ("clock", seconds):
@@ -235,7 +244,9 @@ async def played(ops: list[tuple[Any, ...]]) -> None:
                 world.books.book = BOOKS[which]
                 live.add(which)
             case ("purge", pattern):
-                cache.purge(compile_paths([pattern]))
+                paths = compile_paths([pattern])
+                cache.purge(paths)
+                oldest |= {path: late.version for path in PATHS if paths.match(path)}
             case ("post", path):
                 asking = asyncio.create_task(world.ask(path, method="POST", body=[b"a=1"]))
                 await breathe()
@@ -244,6 +255,10 @@ async def played(ops: list[tuple[Any, ...]]) -> None:
                 while not asking.done():
                     late.release(0)
                     await breathe()
+                if asking.result().status == 200:
+                    oldest[path] = late.version
+            case ("change",):
+                late.version += 1
             case ("fail", how):
                 late.failing = how
         await breathe()
