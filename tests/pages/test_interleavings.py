@@ -270,6 +270,7 @@ async def played(ops: list[tuple[Any, ...]]) -> None:
         late.release(0)
         await breathe()
     await cache.close()
+    world.parts.journal.close()  # its thread, of so many worlds
     assert cache.store.size <= 24 * 1024
     assert world.parts.journal.faults.get() == 0
 
