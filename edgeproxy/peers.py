@@ -19,6 +19,9 @@ __all__ = ["Peer", "Peers", "forwarded_line"]
 
 HOPS: Final = 20  # proxies in a row that are looked at
 
+_BYTE: Final = rb"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rb"[ \t]*(" + rb"\.".join([_BYTE] * 4) + rb")[ \t]*").fullmatch
+"""An IPv4 address in its one usual spelling, as most entries are: ``ip_address`` takes ten times as long."""
 _FOR_PART: Final = re.compile(rb'(?:^|[;,\s])for="?([^;,"\s]+)', re.IGNORECASE)
 _PROTO_PART: Final = re.compile(rb'(?:^|[;,\s])proto="?(https?)(?![a-z])', re.IGNORECASE)
 
@@ -36,6 +39,7 @@ class Peers:
 
     def __init__(self, trust: Sequence[Network] = ()) -> None:
         self._trust = tuple(trust)
+        self._trust_4 = tuple((int(one.network_address), int(one.netmask)) for one in trust if one.version == 4)
         self.at = lru_cache(4096)(self._look)  # asked with what visitors choose: bounded, and what it holds is short
 
     def trusts(self, address: str) -> bool:
@@ -86,13 +90,24 @@ class Peers:
         """The visitor's address and the trusted proxies after it: what stands further left is anybody's word."""
         hops = [peer]
         for entry in reversed(chain[-HOPS:]):
-            address = _plain_address(entry.strip().decode("latin-1"))
-            if address is None:
-                break
+            usual = _IPV4(entry)
+            if usual is not None:
+                address = usual[1].decode()
+                trusted = self._trusts_4(usual)
+            else:
+                plain = _plain_address(entry.strip().decode("latin-1"))
+                if plain is None:
+                    break
+                address = plain
+                trusted = self.at(address).trusted
             hops.insert(0, address)
-            if not self.at(address).trusted:
+            if not trusted:
                 break
         return hops
+
+    def _trusts_4(self, address: re.Match[bytes]) -> bool:
+        number = (int(address[2]) << 24) + (int(address[3]) << 16) + (int(address[4]) << 8) + int(address[5])
+        return any(number & mask == network for network, mask in self._trust_4)
 
 
 def _plain_address(text: str) -> str | None:

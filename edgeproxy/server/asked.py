@@ -179,11 +179,18 @@ class Judge:
         """The visitor's address by a trusted proxy's X-Forwarded-For; "": it tells none."""
         return self._sanitiser.visitor(value)
 
-    def cookie_names(self, jar: bytes) -> tuple[str, ...] | None:
-        """Names of the cookies in a Cookie line that reach the page cache; None: a preview's is among them."""
-        if b"edge_preview" in jar:
-            return None
-        return cookie_names([without(jar, OWN_COOKIES)], self._cookie.name)
+    @property
+    def proving(self) -> tuple[bytes, ...]:
+        """Names of the cookies that say who a visitor is."""
+        return self._name, self._state.name.encode()
+
+    def kept_cookies(self, jar: bytes) -> bytes | None:
+        """What of a Cookie line reaches the page cache; None: a preview's is in it."""
+        return None if b"edge_preview" in jar else without(jar, OWN_COOKIES)
+
+    def cookie_names(self, jar: bytes) -> tuple[str, ...]:
+        """The names of cookies, as the page cache sees them."""
+        return cookie_names([jar], self._cookie.name)
 
     def _believed(self, jars: Sequence[bytes], now: float) -> tuple[Visitor, float, float] | None:
         """The visitor, and from when to when they are who they are; None: their cookie proves nothing now."""

@@ -17,7 +17,7 @@ from edgeproxy.server.ready import Hit
 __all__ = ["LINES", "Familiar", "Found", "Room"]
 
 LINES: Final = 16
-"""Of the memory for all that came before, one part in so many is for the header lines of one kind of connection."""
+"""Of the memory, one part in so many is for header lines of one kind of connection, and as much for its visitors."""
 
 _KINDS: Final = 4  # at most: http and https, believed and not
 _HEAD: Final = 400  # bytes that a remembered head takes beside its own
@@ -39,7 +39,7 @@ class Room:
     """The bytes that heads and gists of all kinds may take together; when they are full all are forgotten."""
 
     def __init__(self, most: int) -> None:
-        self.most = most - most * _KINDS // LINES
+        self.most = most - 2 * most * _KINDS // LINES
         self.lines = most // LINES
         self.taken = 0
         self._kinds: list[Familiar] = []

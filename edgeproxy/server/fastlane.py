@@ -184,7 +184,7 @@ class FastLane:
         """What came before on connections like this one; what a trusted peer says of visitors is its own word."""
         found = self._familiar.get((scheme, trusted))
         if found is None:
-            reader = Reader(self._judge, scheme, trusted=trusted, most=self._room.lines)
+            reader = Reader(self._judge, trusted=trusted, most=self._room.lines)
             found = self._familiar[scheme, trusted] = Familiar(reader, self._room)
         return found
 

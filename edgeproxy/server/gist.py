@@ -30,11 +30,12 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final, NamedTuple
 
 from edgeproxy.core.alike import sayings
-from edgeproxy.core.model import PageRequest, RawHeaders, RuleBook
+from edgeproxy.core.model import RawHeaders, RuleBook
 from edgeproxy.core.recollect import READS
-from edgeproxy.core.sharing import bearing, is_left_out
+from edgeproxy.core.sharing import is_left_out
 from edgeproxy.sanitise import ID_VALUE
 from edgeproxy.server.asked import ELSEWHERE, Judge, Who
+from edgeproxy.server.jar import EMPTY, Jar, Jars
 
 __all__ = ["Gist", "Looks", "Reader"]
 
@@ -49,7 +50,7 @@ _KEPT: Final = frozenset(
 _HTML: Final = b"accept: text/html"
 _NOTHING: Final = b""
 _OVERHEAD: Final = 200  # bytes that a remembered line takes beside its own
-_JAR: Final = 1200  # the same for cookies, with who they make of the visitor
+_JAR: Final = 700  # the same for cookies
 _MOST_NAMES: Final = 1024
 
 
@@ -70,17 +71,6 @@ class Gist(NamedTuple):
     looks: Looks
 
 
-class _Jar:
-    """One Cookie line."""
-
-    __slots__ = ("bearings", "lines", "who")
-
-    def __init__(self, lines: RawHeaders, bearings: frozenset[tuple[str, ...]]) -> None:
-        self.lines = lines
-        self.bearings = bearings
-        self.who: Who | None = None  # the last one that it came to
-
-
 class _Memo(NamedTuple):
     """A line that says something of memory: consent, or that nobody has decided to go there yet."""
 
@@ -95,19 +85,19 @@ class _RequestId(NamedTuple):
     text: str
 
 
-_Said = bytes | _Jar | _Memo | _Client | _RequestId
+_Said = bytes | Jar | _Memo | _Client | _RequestId
 _Say = Callable[[bytes, bytes], _Said | None]
 
 
 class Reader:
     """Of all connections over one scheme whose other ends are believed, or not (``trusted``).
 
-    It remembers header lines up to ``most`` bytes, then forgets them all: a line is judged in a microsecond or two.
+    It remembers header lines up to ``most`` bytes, and visitors up to as many, then forgets them all: a line is judged
+    in a microsecond or two.
     """
 
-    def __init__(self, judge: Judge, scheme: str, *, trusted: bool, most: int) -> None:
+    def __init__(self, judge: Judge, *, trusted: bool, most: int) -> None:
         self._judge = judge
-        self._scheme = scheme
         self._trusted = trusted
         self._most = most
         self._looks: Looks | None = None
@@ -116,30 +106,32 @@ class Reader:
         self._names: dict[bytes, _Say | None] = {}
         self._sayings: Mapping[bytes, Callable[[bytes], Hashable]] = {}
         self._reads: frozenset[bytes] = frozenset()
-        self._nobody = _Jar((), frozenset())
+        self._jars: Jars | None = None
 
     @property
     def size(self) -> int:
         """Bytes of the lines that are remembered, as far as they are counted."""
         return self._bytes
 
-    def forget(self) -> None:
-        """Judge every line anew."""
+    def _use(self, looks: Looks) -> Jars:
+        """Judge by these from now on, every line anew."""
+        self._looks = looks
+        self._sayings = sayings(looks.book)
+        self._reads = READS if looks.book.recall is not None else frozenset()
         self._lines.clear()
         self._bytes = 0
         self._names.clear()
-        self._nobody = _Jar((), frozenset())
+        self._jars = Jars(self._judge, looks.book, most=self._most)
+        return self._jars
 
     def read(self, lines: list[bytes], looks: Looks, now: float) -> Gist | None:
         """The gist of these header lines (without line ends); None: there is something unusual about them."""
-        if looks is not self._looks:
-            self._looks = looks
-            self._sayings = sayings(looks.book)
-            self._reads = READS if looks.book.recall is not None else frozenset()
-            self.forget()
+        jars = self._jars
+        if jars is None or looks is not self._looks:
+            jars = self._use(looks)
         known = self._lines
         key: list[Hashable] = []
-        jar = self._nobody
+        jar = EMPTY
         memos: RawHeaders = ()
         client: str | None = None
         request_id = ""
@@ -153,8 +145,8 @@ class Reader:
                 continue
             if isinstance(said, bytes):
                 key.append(said)
-            elif isinstance(said, _Jar):
-                if jar is not self._nobody:
+            elif isinstance(said, Jar):
+                if jar is not EMPTY:
                     return None
                 jar = said
             elif isinstance(said, _Memo):
@@ -168,18 +160,11 @@ class Reader:
                 if request_id:
                     return None
                 request_id = said.text
-        who = jar.who
-        if memos or who is None or not who.since <= now < who.until:
-            who = self._who((*jar.lines, *memos), looks.book, now)
-            if who is None:
-                return None
-            if not memos:
-                jar.who = who
+        who = jars.who(jar, memos, now)
+        if who is None:
+            return None
         key += (jar.bearings, who.labels)
         return Gist(tuple(key), who, client or "", request_id, looks)
-
-    def _who(self, lines: RawHeaders, book: RuleBook, now: float) -> Who | None:
-        return self._judge.who(PageRequest("GET", self._scheme, "", "/", "", lines, now), book, now)
 
     # ------------------------------------------------------------------ a line
 
@@ -197,7 +182,7 @@ class Reader:
             return None
         said = say(name.lower(), value)
         if said is not None and said.__class__ is not _RequestId:
-            size = len(line) + (_JAR if said.__class__ is _Jar else _OVERHEAD)
+            size = len(line) + (_JAR if said.__class__ is Jar else _OVERHEAD)
             self._bytes += size
             if self._bytes > self._most:
                 self._lines.clear()
@@ -239,12 +224,7 @@ class Reader:
         return _kept
 
     def _cookie(self, name: bytes, value: bytes) -> _Said | None:
-        names = self._judge.cookie_names(value)
-        if names is None:
-            return None
-        book = self._looks.book if self._looks is not None else None
-        bearings = {one for each in names if (one := bearing(book, each)) is not None}
-        return _Jar(((name, value),), frozenset(bearings))
+        return self._jars.jar((name, value)) if self._jars is not None else None
 
     def _saying(self, name: bytes, value: bytes) -> _Said:
         return b"%b: %r" % (name, self._sayings[name](value))

@@ -183,7 +183,7 @@ def agree(
     """What holds of any two heads; True where it says something: they have one gist, and it may be remembered."""
     book = bench().books[name]
     looks = Looks(book, varying)
-    reader = Reader(bench().judge, "http", trusted=trusted, most=1 << 20)
+    reader = Reader(bench().judge, trusted=trusted, most=1 << 20)
     one, other = gist_of(first, reader, looks), gist_of(second, reader, looks)
     if doubled(first) or one is None or other is None or one.key != other.key:
         return False
@@ -244,7 +244,7 @@ ODD = [b"\0", b"\t", b" ", b"\n", b"\r", b"\x7f", b"\x80", b"\xff", b":", b"_", 
 @settings(max_examples=500)
 def test_what_has_a_gist_is_read_in_one_way_by_every_reader(line: bytes) -> None:
     looks = Looks(bench().books["plain"], frozenset())
-    reader = Reader(bench().judge, "http", trusted=False, most=1 << 20)
+    reader = Reader(bench().judge, trusted=False, most=1 << 20)
     if reader.read([line], looks, NOON) is None:
         return
     seen: list[tuple[bytes, bytes]] = []
