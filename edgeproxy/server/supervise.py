@@ -52,6 +52,11 @@ def supervise(settings: Settings, activated: Activated, environ: Mapping[str, st
     socks: list[socket.socket] = []
     try:
         check_engine()
+        if len(activated.public) > slots:
+            raise CannotListen(
+                f"systemd has bound {len(activated.public)} sockets for {slots} workers: whoever comes to one of the"
+                " others would wait for ever (--workers)"
+            )
         socks = list(activated.public) or bind_slots(settings, slots)
         admin = activated.admin or bind(settings.admin, "--admin")
         supervisor = Supervisor(settings, slots, socks)

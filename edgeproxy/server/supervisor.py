@@ -56,12 +56,12 @@ class Supervisor:
     def __init__(
         self, settings: Settings, slots: int, socks: Sequence[socket.socket], *, spawn: Spawn = Child.spawn
     ) -> None:
-        """``socks``: one for each slot, or fewer that are shared.  Raises BadPair for a certificate that is none."""
+        """``socks``: one for each slot, or one for all.  Raises BadPair for a certificate that is none."""
         self.slots = slots
         self.children: dict[int, Child] = {}
         self.stopping = False
-        self._socks = tuple(socks[slot % len(socks)] for slot in range(slots))
-        self.bound = tuple(socks)
+        # A file of its own for each slot, also where all share a socket: a worker closes what it no longer serves.
+        self.bound = (*socks, *(socks[slot % len(socks)].dup() for slot in range(len(socks), slots)))
         self._spawn = spawn
         self._changing = [asyncio.Lock() for _ in range(slots)]  # one change of who has a slot at a time
         self._rolling = asyncio.Lock()
@@ -154,7 +154,7 @@ class Supervisor:
         if self.stopping:
             raise CannotStart("a stop has begun")
         try:
-            child = await self._spawn(slot, self._socks, self._told)
+            child = await self._spawn(slot, self.bound, self._told)
         except OSError as problem:
             raise CannotStart(f"no process can be started: {problem.strerror or problem}") from None
         self._alive.add(child)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -393,8 +394,16 @@ os.execv(sys.executable, [sys.executable, "-m", "edgeproxy", *sys.argv[2:]])
 def test_a_socket_of_systemd_is_served_on_and_readiness_is_told(
     rules: Path, tmp_path: Path, client: httpx.Client
 ) -> None:
+    """One socket for all workers, as systemd binds it; a stop lets them finish what they have begun."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(asked: Asked) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        page(b"the whole answer", "image/png")(asked)
+
     with (
-        standing_in({"/": page(HOME)}) as shop,
+        standing_in({"/": page(HOME), "/slow.png": slow}) as shop,
         socket.create_server(("127.0.0.1", 0)) as listening,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
     ):
@@ -414,6 +423,14 @@ def test_a_socket_of_systemd_is_served_on_and_readiness_is_told(
             port = listening.getsockname()[1]
             for _ in range(6):
                 assert b"edition 0<" in client.get(f"http://127.0.0.1:{port}/").content
+            with ThreadPoolExecutor() as other:
+                finishing = other.submit(client.get, f"http://127.0.0.1:{port}/slow.png")
+                assert begun.wait(30)
+                running.tell(signal.SIGTERM)
+                assert systemd.recv(100) == b"STOPPING=1"
+                go_on.set()
+                assert finishing.result().content == b"the whole answer"
         finally:
+            go_on.set()
             assert running.stop() == 0
-        assert systemd.recv(100) == b"STOPPING=1"
+        assert "Traceback" not in running.output()

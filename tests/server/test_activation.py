@@ -7,13 +7,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from edgeproxy.server import activation
 from edgeproxy.server.activation import Activated, inherited, notify
+from edgeproxy.server.supervise import supervise
+from edgeproxy.settings import Settings
 from tests.e2e.running import environment
+from tests.world import KEYS
 
 PROGRAM = """
 import os, sys
@@ -103,3 +107,11 @@ def test_nobody_waiting_is_no_matter(tmp_path: Path) -> None:
     for address in ("", str(tmp_path / "nobody"), "vsock:2:1234"):
         activation.notify({"NOTIFY_SOCKET": address}, "READY=1")
     notify({}, "READY=1")
+
+
+def test_sockets_that_no_worker_would_accept_on_are_told() -> None:
+    told = StringIO()
+    settings = Settings("http://127.0.0.1:1", Path(), KEYS, workers=1)
+    with socket.create_server(("127.0.0.1", 0)) as first, first.dup() as second:
+        assert supervise(settings, Activated((first, second)), {}, told) == 1
+    assert "2 sockets for 1 workers" in told.getvalue()
