@@ -5,8 +5,9 @@ Here: a score per neighbourhood of addresses.  Not here: rules of the operator, 
 To fill a shared entry the shop is asked *without* the visitor's cookies, and once more as the visitor sent it when the
 answer turns out not to be shareable.  That second question must be the exception: it doubles the work of a shop that
 shares nothing, and it would use up what works only once (a link from an e-mail).  So nobody is asked for on a hunch:
-only where answers to visitors' own requests already looked shareable, and where files lie.  Where nothing was seen at
-all, the first goes for themselves; who comes for the same while that question is on its way asks for everybody.
+only where answers to visitors' own requests already looked shareable, and where a theme's files lie (documents, music
+and films are none: shops sell them by links that work once).  Where nothing was seen at all, the first goes for
+themselves; who comes for the same while that question is on its way asks for everybody.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ MOST: Final = 8192
 _BEST: Final = 4
 _WORST: Final = -8
 _FILES: Final = frozenset(
-    b"""avif bmp css eot gif ico jpeg jpg js json map mjs mp3 mp4 otf pdf png svg ttf txt wasm webm webmanifest webp
-    woff woff2 xml""".split()
+    b"""avif bmp css eot gif ico jpeg jpg js map mjs otf png svg ttf wasm webmanifest webp woff woff2""".split()
 )
 
 Neighbourhood = tuple[bytes, bytes, bytes]

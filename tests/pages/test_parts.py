@@ -170,8 +170,10 @@ def test_a_neighbourhood_is_the_first_folder_and_the_kind_of_file() -> None:
     assert neighbourhood(HOST, b"/.css") == (HOST, b"", b"")
 
 
-def test_only_files_are_tried_before_anything_is_known() -> None:
+def test_only_files_of_a_theme_are_tried_before_anything_is_known() -> None:
     seen = Prospects()
+    for link in (b"/download/Zx81Kq9vT0.pdf", b"/download/Zx81Kq9vT0.mp3", b"/invoices/1.json", b"/feed.xml"):
+        assert not seen.promising(HOST, link)
     assert not seen.promising(HOST, b"/c/boots")
     assert seen.promising(HOST, b"/static/a.css")
     seen.refused(HOST, b"/static/a.css")
