@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Final, Protocol, TextIO
 
 from edgeproxy import __version__
@@ -21,13 +22,16 @@ from edgeproxy.core.model import RuleBook
 from edgeproxy.core.policy import TOO_BIG
 from edgeproxy.counters import Counters
 from edgeproxy.history import History
-from edgeproxy.settings import Settings
+from edgeproxy.settings import Limits, Settings
 
 __all__ = ["Journal", "Refused", "Served"]
 
 _log = logging.getLogger("edgeproxy")
 
 _NUMBERS: Final = re.compile(r"[0-9]+")
+_LIMITS: Final = frozenset(each.name for each in fields(Limits))
+_REFUSED: Final = {405: "method", 413: "too_long", 421: "host", 505: "version", 508: "loop"}
+"""Why a request was turned away, in one word, where it was no limit and not malformed: labels must be few."""
 _CLASSES: Final = {n: f"{n}xx" for n in range(1, 10)}
 
 
@@ -69,7 +73,7 @@ class Journal:
         self.failed = count("edgeproxy_slots_failed_total", "Slots left alone on a page", "slot", "reason")
         self.distrusted_slots = count("edgeproxy_slots_distrusted_total", "Slots that failed verification", "slot")
         self.visitors = count("edgeproxy_visitors_total", "Requests by where the visitor's labels came from", "source")
-        self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit", "status", "limit")
+        self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit or fault", "status", "why")
         self.limits = count("edgeproxy_limits_total", "Times that a limit was hit, by its name", "limit")
         self.faults = count("edgeproxy_faults_total", "Failures of our own")
         self.cuts = count("edgeproxy_cuts_total", "Answers broken off after their head")
@@ -109,8 +113,8 @@ class Journal:
     def refused(self, refused: Refused, address: str, request_id: str) -> None:
         """The guard has turned a request away; without a request id it closed the connection without an answer."""
         try:
-            self.refusals.add(str(refused.status), refused.limit or "malformed")
-            if refused.limit:
+            self._turned_away(refused.status, refused.limit)
+            if refused.limit in _LIMITS:
                 self.limits.add(refused.limit)
             if request_id:
                 self.log.put(
@@ -130,8 +134,11 @@ class Journal:
             _log.exception("keeping the journal")
 
     def limit_hit(self, limit: str) -> None:
-        """A limit has ended something without anybody being refused."""
+        """A limit, by the name of its field in ``Limits``, has ended something without anybody being refused."""
         self.limits.add(limit)
+
+    def _turned_away(self, status: int, word: str, times: int = 1) -> None:
+        self.refusals.add(str(status), word or _REFUSED.get(status, "malformed"), by=times)
 
     def fault(self, problem: BaseException) -> None:
         """Something of ours failed where nobody else tells of it: traceback and counter."""
@@ -190,7 +197,7 @@ class Journal:
             self.limits.add("page_bytes")
         self.requests.add(lane, _CLASSES.get(served.status // 100, "none"), by=times)
         if lane == "refused":
-            self.refusals.add(str(served.status), served.why or served.problem or "refused", by=times)
+            self._turned_away(served.status, "fault" if served.fault else "", times)
         self.bytes.add(lane, by=served.bytes * times)
         if served.source:
             self.visitors.add(served.source, by=times)

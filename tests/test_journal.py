@@ -275,11 +275,16 @@ def test_refusals_are_counted_by_limit_and_logged_when_they_were_answered() -> N
     kept.refused(Refused(), "203.0.113.9", "7f3a")
     kept.refused(Refused(), "203.0.113.9", "")
     kept.served(PLAIN._replace(status=421, lane="refused", why="a Host that is not served here"))
+    kept.served(PLAIN._replace(status=400, lane="refused", why="a fault of ours in the guard", fault=True))
     kept.close()
     found = numbers(kept)
-    assert found["edgeproxy_refusals_total", (("limit", "header_lines"), ("status", "431"))] == 2
-    assert found["edgeproxy_refusals_total", (("limit", "a Host that is not served here"), ("status", "421"))] == 1
-    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert kept.refusals.values == {
+        ("431", "header_lines"): 2,
+        ("421", "host"): 1,
+        ("400", "fault"): 1,
+    }
+    assert found["edgeproxy_limits_total", (("limit", "header_lines"),)] == 2
+    first, second, _ = map(json.loads, stream.getvalue().splitlines())
     assert (first["status"], first["lane"], first["client"], first["request_id"]) == (
         431,
         "refused",
@@ -287,6 +292,23 @@ def test_refusals_are_counted_by_limit_and_logged_when_they_were_answered() -> N
         "7f3a",
     )
     assert second["status"] == 421
+    assert second["why"] == "a Host that is not served here"
+
+
+def test_why_requests_are_turned_away_is_told_in_few_words_and_limits_are_limits() -> None:
+    class Refused:
+        status, limit = 400, ""
+
+        def __init__(self, why: str, limit: str = "") -> None:
+            self.why, self.limit = why, limit
+
+    kept, _ = journal()
+    for number in range(50):
+        kept.refused(Refused(f"expected a token at {number}"), "203.0.113.9", "7f3a")
+    kept.refused(Refused("no PROXY header", "proxy_protocol"), "203.0.113.9", "")
+    kept.close()
+    assert kept.refusals.values == {("400", "malformed"): 50, ("400", "proxy_protocol"): 1}
+    assert kept.limits.values == {}, "it is no limit that could be set"
 
 
 def test_the_rules_that_are_live_are_told() -> None:

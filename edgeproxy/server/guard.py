@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import httptools
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from edgeproxy.errors import ErrorPages
 from edgeproxy.sanitise import new_request_id
@@ -136,9 +137,8 @@ class Guard:
             request_id=request_id,
             retry_after=1 if refused.status == 503 else None,
         )
-        phrase = b"HTTP/1.1 %d Refused\r\n" % page.status
         lines = [b"%b: %b\r\n" % line for line in page.headers]
-        return b"".join((phrase, *lines, b"connection: close\r\n\r\n", page.body))
+        return b"".join((STATUS_LINE[page.status], *lines, b"connection: close\r\n\r\n", page.body))
 
     def hit(self, refused: Refused, address: str) -> None:
         """Count a limit that closes a connection without an answer."""

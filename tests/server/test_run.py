@@ -165,7 +165,7 @@ def test_refusals_and_faults_reach_the_journal_and_connections_are_counted() -> 
             assert b"431" in await reader.readline()
             assert b"502" in await ask(public)
             text = journal.metrics().decode()
-            assert 'edgeproxy_refusals_total{limit="header_lines",status="431"} 1.0' in text
+            assert 'edgeproxy_refusals_total{status="431",why="header_lines"} 1.0' in text
             assert "edgeproxy_faults_total 1.0" in text
             assert "edgeproxy_connections 1.0" in text
             writer.close()
