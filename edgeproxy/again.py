@@ -21,8 +21,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final
 
-from cachetools import LRUCache
-
+from edgeproxy.bounded import Bounded, unheard
 from edgeproxy.core.model import Decision, Experience, RuleBook
 from edgeproxy.html import charset as charsets
 from edgeproxy.html.likeness import Run, Shift, beside_tags, differences, looks_at_values, values
@@ -91,9 +90,11 @@ class _Seen:
 class Again:
     """Of one worker; at most ``limit`` bytes, least recently used dropped first; 0 remembers nothing."""
 
-    def __init__(self, limit: int) -> None:
-        self._seen: LRUCache[Where, _Seen] = LRUCache(max(limit, 1), getsizeof=_weight)
+    def __init__(self, limit: int, full: Callable[[], object] = unheard) -> None:
+        """``full`` is called when something is dropped, or not remembered, for want of room."""
+        self._seen: Bounded[Where, _Seen] = Bounded(limit, _weight, full)
         self._most = limit // SHARE
+        self._full = full if limit > 0 else unheard
         self._lock = threading.Lock()
 
     def clear(self) -> None:
@@ -181,6 +182,7 @@ class Again:
     def _weigh(self, where: Where, seen: _Seen) -> bool:
         """Keep what has become heavier; False where it is too much.  The lock is held."""
         if _weight(seen) > self._most:
+            self._full()
             return False
         self._seen[where] = seen
         return True

@@ -164,7 +164,11 @@ def build_app(
         clock=clock,
         journal=journal,
         rewriter=Rewriter(
-            settings, verification=verification, plans=plans, reuse=_reuse(settings, journal, plans, verification)
+            settings,
+            verification=verification,
+            plans=plans,
+            reuse=_reuse(settings, journal, plans, verification),
+            full=partial(journal.limit_hit, "plans_bytes"),
         ),
         cache=cache,
         remembering=remembering,
@@ -219,7 +223,7 @@ def _cache(
         passed=lambda lines, scheme, host: passed(lines, origin, scheme.encode(), host),
         clock=clock,
         ticks=ticks,
-        counts=Counts(journal.counters),
+        counts=Counts(journal.counters, journal.limit_hit),
         country_header=settings.country_header,
         spread=spread,
     )
@@ -227,7 +231,8 @@ def _cache(
 
 def _reuse(settings: Settings, journal: Journal, plans: Plans, verification: Verification) -> Reuse:
     executor = ThreadPoolExecutor(1, thread_name_prefix="compression")
-    variants = Variants(executor, settings.limits.variants_bytes)
+    full = partial(journal.limit_hit, "variants_bytes")
+    variants = Variants(executor, settings.limits.variants_bytes, full)
     journal.counters.gauge("edgeproxy_variants", "Variants of stored pages that are kept", lambda: {(): len(variants)})
     journal.counters.gauge("edgeproxy_variants_bytes", "Memory that they take, about", lambda: {(): variants.size})
     return Reuse(Assembly(plans, variants), variants, verification, limit=settings.limits.page_bytes)
@@ -236,7 +241,8 @@ def _reuse(settings: Settings, journal: Journal, plans: Plans, verification: Ver
 def _plans(settings: Settings, journal: Journal) -> Plans:
     counters = journal.counters
     found = counters.counter("edgeproxy_plans_total", "Pages whose plan was kept, or made anew", "how")
-    plans = Plans(settings.limits.plans_bytes, count=found.add)
+    full = partial(journal.limit_hit, "plans_bytes")
+    plans = Plans(settings.limits.plans_bytes, count=found.add, full=full)
     counters.gauge("edgeproxy_plans_bytes", "Memory that kept plans take, about", lambda: {(): plans.size})
     return plans
 
@@ -251,6 +257,8 @@ def _shop(settings: Settings, journal: Journal) -> ShopAddresses:
         rate=said.origin_rate_bytes,
         rate_grace=said.origin_rate_seconds,
         head=said.origin_header_bytes,
+        headers=said.origin_header_lines,
+        sending=said.origin_sending_seconds,
         connections=said.origin_connections,
         tunnels=said.upgrades,
         age=said.origin_connection_seconds,
@@ -261,11 +269,15 @@ def _shop(settings: Settings, journal: Journal) -> ShopAddresses:
         name = urlsplit(f"//{settings.origin_host}").hostname
     counters = journal.counters
     shop = ShopAddresses(
-        [(each, ShopTransport(each, tls=tls, limits=limits, name=name)) for each in settings.origins],
+        [
+            (each, ShopTransport(each, tls=tls, limits=limits, name=name, hit=journal.limit_hit))
+            for each in settings.origins
+        ],
         tolerance=Tolerance(said.origin_failures, said.origin_out_seconds, said.origin_out_most_seconds),
         count=counters.counter(
             "edgeproxy_origin_answers_total", "What the shop's addresses answered, or how they failed", "address", "how"
         ).add,
+        hit=journal.limit_hit,
     )
     counters.gauge(
         "edgeproxy_origin_usable",

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-__all__ = ["SECONDS", "Counter", "Counters", "Export", "Histogram", "summed"]
+__all__ = ["LIMITS", "SECONDS", "Counter", "Counters", "Export", "Histogram", "summed"]
 
 MOST: Final = 500
 """Different label values of one counter; what comes after them is counted as "other"."""
+
+LIMITS: Final = "edgeproxy_limits_total"
+"""Times that a limit was hit: counted in workers and in the supervisor alike."""
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

@@ -21,10 +21,10 @@ __all__ = ["CONTENT_TYPE", "text"]
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 
-def text(own: Export, others: Export | None = None) -> bytes:
-    """The text that ``/metrics`` answers: this process's numbers, and of ``others`` what has no name among them."""
+def text(export: Export) -> bytes:
+    """The text that ``/metrics`` answers: these numbers, and what Prometheus knows of every Python process."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Shown({**own, **{name: each for name, each in (others or {}).items() if name not in own}}))
+    registry.register(_Shown(export))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

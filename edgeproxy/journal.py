@@ -20,7 +20,7 @@ from edgeproxy import __version__
 from edgeproxy.accesslog import LogWriter, Repeated, Served, as_json, as_text
 from edgeproxy.core.model import RuleBook
 from edgeproxy.core.policy import TOO_BIG
-from edgeproxy.counters import Counters
+from edgeproxy.counters import LIMITS, Counters
 from edgeproxy.history import History
 from edgeproxy.settings import Limits, Settings
 
@@ -74,7 +74,7 @@ class Journal:
         self.distrusted_slots = count("edgeproxy_slots_distrusted_total", "Slots that failed verification", "slot")
         self.visitors = count("edgeproxy_visitors_total", "Requests by where the visitor's labels came from", "source")
         self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit or fault", "status", "why")
-        self.limits = count("edgeproxy_limits_total", "Times that a limit was hit, by its name", "limit")
+        self.limits = count(LIMITS, "Times that a limit was hit, by its name", "limit")
         self.faults = count("edgeproxy_faults_total", "Failures of our own")
         self.cuts = count("edgeproxy_cuts_total", "Answers broken off after their head")
         self.cache = count("edgeproxy_cache_requests_total", "Requests by what the page cache came to", "how")

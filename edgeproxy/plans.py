@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, Protocol
 
 from cachetools import LRUCache
 
+from edgeproxy.bounded import Bounded, unheard
 from edgeproxy.core.model import Slot
 from edgeproxy.html.likeness import carried
 from edgeproxy.html.model import Charset, Element, PagePlan, SlotPlace, Unplannable
@@ -70,14 +72,21 @@ class Plans:
     The last pages of paths take as much again.
     """
 
-    def __init__(self, limit: int = PLANS_BYTES, *, count: Callable[[str], object] = lambda how: None) -> None:
-        """``count`` is told of each page: "kept" or "made"."""
+    def __init__(
+        self,
+        limit: int = PLANS_BYTES,
+        *,
+        count: Callable[[str], object] = lambda how: None,
+        full: Callable[[], object] = unheard,
+    ) -> None:
+        """``count`` is told of each page: "kept" or "made"; ``full`` when something goes for want of room."""
         self._count = count
-        self._plans: LRUCache[_Key, PagePlan | str] = LRUCache(max(limit, 1), getsizeof=weight)
-        self._latest: LRUCache[_Key, tuple[bytes, PagePlan]] = LRUCache(max(limit, 1), getsizeof=_latest_weight)
+        self._plans: Bounded[_Key, PagePlan | str] = Bounded(limit, weight, full)
+        self._latest: Bounded[_Key, tuple[bytes, PagePlan]] = Bounded(limit, _latest_weight, full)
         self._luck: LRUCache[str, int] = LRUCache(PATHS)
         self._lock = threading.Lock()
         self._on = limit > 0
+        self._full = full
         self.hits = 0
         self.misses = 0
 
@@ -171,7 +180,11 @@ class Plans:
         csp: str | None,
         made: PagePlan,
     ) -> None:
-        if self._on and len(body) + weight(made) <= self._latest.maxsize / SHARE:
+        if not self._on:
+            return
+        if len(body) + weight(made) > self._latest.maxsize / SHARE:
+            self._full()
+        else:
             with self._lock:
                 self._latest[path, charset, csp, *_asked(slots, children)] = (body, made)
 
@@ -218,8 +231,8 @@ class Plans:
         return known
 
     def _keep(self, key: _Key, made: PagePlan | str) -> None:
-        if self._on and weight(made) <= self._plans.maxsize:
-            with self._lock:
+        if self._on:
+            with self._lock, suppress(ValueError):  # longer than all that may be kept
                 self._plans[key] = made
 
 

@@ -31,7 +31,7 @@ from edgeproxy.core.decide import decide
 from edgeproxy.core.explain import explain
 from edgeproxy.core.explanation import TO_OTHERS, Explanation, Written, as_json
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, Problem, RuleBook, Severity
-from edgeproxy.core.policy import is_document
+from edgeproxy.core.policy import is_document, takes_html
 from edgeproxy.core.preview import Active
 from edgeproxy.drafts import NO_DRAFTS, Drafts, Source
 from edgeproxy.html import charset
@@ -123,7 +123,7 @@ def _for_a_person(request: PageRequest) -> bool:
     if destination is not None:
         return destination.strip().lower() == "document"
     accept = request.header(b"accept")
-    return request.header(b"x-requested-with") is None and (accept is None or "text/html" in accept.lower())
+    return request.header(b"x-requested-with") is None and (accept is None or takes_html(accept))
 
 
 def with_bar(

@@ -98,7 +98,7 @@ class EdgeProxy:
         self._journal = journal
         self._rewriter = rewriter
         self._sanitiser = Sanitiser.of(settings)
-        self._relay = Relay(settings.limits.upgrade_idle_seconds, journal.counters)
+        self._relay = Relay(settings.limits.upgrade_idle_seconds, journal.counters, journal.limit_hit)
         self._origin = Origin.of(*settings.origins)
         self._origin_url = httpx.URL(settings.origin)
         via = f"1.1 {settings.via}".encode() if settings.via else b""
@@ -268,7 +268,7 @@ class EdgeProxy:
         has_body = head.chunked or bool(head.length)
         extensions: dict[str, Any] = {"target": checked.target}
         if head.method in {"GET", "HEAD"}:  # what a shared question took is part of it
-            extensions["deadline"] = max(self._settings.deadline - trail.shop_seconds, 1.0)
+            extensions["deadline"] = max(self._settings.deadline - trail.shop_seconds, 0.0)
         if head.upgrade:
             extensions["upgrade"] = self._settings.upgrade == "relay"
             if not extensions["upgrade"]:

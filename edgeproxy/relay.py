@@ -66,7 +66,11 @@ def _values(lines: Lines, name: bytes) -> list[bytes]:
 class Relay:
     """All relayed connections of one proxy; ``idle`` seconds without a byte in either direction end one."""
 
-    def __init__(self, idle: float, counters: Counters | None = None) -> None:
+    def __init__(
+        self, idle: float, counters: Counters | None = None, hit: Callable[[str], object] = lambda limit: None
+    ) -> None:
+        """``hit`` is told the name of the limit, when that ends one."""
+        self._hit = hit
         counters = counters or Counters()
         self._idle = idle
         self.open = 0
@@ -91,6 +95,8 @@ class Relay:
         finally:
             self.open -= 1
             self.ends.add(end)
+            if end == "idle":
+                self._hit("upgrade_idle_seconds")
             await shop.aclose()
         if end != "closed":
             raise CutShort(end)

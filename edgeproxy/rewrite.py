@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+<<<<<<< HEAD
 from collections.abc import Iterable
+=======
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+>>>>>>> b13be54 (every limit is counted when it is hit, by its name; a test hits each over real sockets)
 from typing import Final
 
 from edgeproxy import respond
 from edgeproxy.again import Again, Coded
 from edgeproxy.answer import Page
+from edgeproxy.bounded import unheard
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
@@ -45,12 +51,21 @@ OUR_FAULT: Final = Lane(LaneKind.PASS, "a fault of ours: the shop's own page", p
 class Rewriter:
     """Rewrites pages by the settings of one listener; holds no request."""
 
-    def __init__(self, settings: Settings, *, verification: Verification, plans: Plans, reuse: Reuse) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        verification: Verification,
+        plans: Plans,
+        reuse: Reuse,
+        full: Callable[[], object] = unheard,
+    ) -> None:
+        """``full`` is called when something that was remembered goes for want of room."""
         self._limit = settings.limits.page_bytes
         self._plans = plans
         self._reuse = reuse
         self._verification = verification
-        self._again = Again(settings.limits.plans_bytes)
+        self._again = Again(settings.limits.plans_bytes, full)
 
     # ------------------------------------------------------------------ lanes and lines
 

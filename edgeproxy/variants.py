@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 from cachetools import LRUCache
 
 from edgeproxy import respond
+from edgeproxy.bounded import Bounded, unheard
 from edgeproxy.content_coding import BEST, SMALLEST, accepted, best, compress
 from edgeproxy.html.model import Splice
 from edgeproxy.html.render import render
@@ -94,9 +95,10 @@ class Variants:
     ``executor`` makes best codings; what it has made is taken in when a variant is asked for next.
     """
 
-    def __init__(self, executor: Executor, limit: int = VARIANTS_BYTES) -> None:
-        self._variants: LRUCache[bytes, Variant] = LRUCache(max(limit, 1), getsizeof=lambda one: one.weight)
-        self._seams: LRUCache[bytes, Seams] = LRUCache(max(limit // 4, 1), getsizeof=lambda one: 1000 + one.size)
+    def __init__(self, executor: Executor, limit: int = VARIANTS_BYTES, full: Callable[[], object] = unheard) -> None:
+        """``full`` is called when something is dropped, or not kept, for want of room."""
+        self._variants: Bounded[bytes, Variant] = Bounded(limit, lambda one: one.weight, full)
+        self._seams: Bounded[bytes, Seams] = Bounded(limit // 4, lambda one: 1000 + one.size, full)
         self._texts: LRUCache[bytes, Piece] = LRUCache(_TEXTS)
         self._executor = executor
         self._at_work = 0

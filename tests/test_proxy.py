@@ -103,6 +103,17 @@ async def test_other_methods_pass_with_their_bodies(method: str) -> None:
     assert world.shop.asked[0].deadline is None
 
 
+async def test_a_page_has_the_deadline_that_was_set_also_a_short_one_and_for_two_questions_together() -> None:
+    private = Told(headers=[("Content-Type", "text/html"), ("Cache-Control", "max-age=60"), ("Set-Cookie", "a=1")])
+    rules = {**RULES, "shop.toml": RULES["shop.toml"] + '\n[[cache]]\non = ["/**"]\nfor = "1 m"\n'}
+    world = World(Shop(private), rules, {"deadline": 0.25})
+    await world.ask("/")
+    shared, own = (asked.deadline for asked in world.shop.asked)
+    assert shared == 0.25
+    assert own is not None
+    assert 0 <= own < 0.25
+
+
 async def test_head_is_asked_as_head_and_promises_nothing_of_the_body() -> None:
     shop = Shop(Told(headers=[HTML, ("Content-Length", "999"), ("ETag", '"1"')], chunks=[]))
     got = await World(shop).ask("/", method="HEAD", stage="new")

@@ -75,7 +75,8 @@ def test_whoever_asks_gets_the_page_with_its_edits_and_a_tag_that_is_of_these_by
         coded = kept.ask(accepts, EDITS[:edits])
         assert clear(coded) == render(body, EDITS[:edits])
         assert coded.coding in {accepted(accepts, BEST), accepted(accepts, CODINGS)}
-        assert seen.setdefault(coded.etag, coded.data) == coded.data
+        if not coded.etag.startswith(b"W/"):  # a weak one is of these bytes in the clear (RFC 9110, 8.8.1)
+            assert seen.setdefault(coded.etag, coded.data) == coded.data
         if work:
             kept.later.run()
 

@@ -10,7 +10,9 @@ that the page's answer varies by visitor, also for those who got nothing: it mus
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
+from functools import lru_cache
 from typing import Final
 
 from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
@@ -26,6 +28,7 @@ __all__ = [
     "lane",
     "next_change",
     "response_lane",
+    "takes_html",
 ]
 
 BIGGEST_PAGE: Final = (
@@ -36,6 +39,8 @@ TOO_BIG: Final = "bigger than"
 """What the reason of a page that passes for its size begins with."""
 
 _DOCUMENTS: Final = frozenset({"document", "iframe"})
+_HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
+_REFUSED: Final = re.compile(r"\s*q\s*=\s*0(?:\.0{0,3})?\s*").fullmatch
 _THEME: Final = (".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".svg", ".ico")
 _MEDIA: Final = (".woff", ".woff2", ".ttf", ".otf", ".eot", ".mp4", ".webm", ".mp3", ".pdf", ".zip", ".gz", ".wasm")
 
@@ -81,7 +86,7 @@ def is_document(request: PageRequest) -> bool:
         return destination.strip().lower() in _DOCUMENTS
     accept = (request.header(b"accept") or "").strip().lower()
     if "html" in accept:
-        return True
+        return takes_html(accept)
     if accept and not accept.startswith(("*/*", "text/*")):
         return False
     return not request.path.lower().endswith(_THEME + _MEDIA)
@@ -94,7 +99,16 @@ def is_navigation(request: PageRequest) -> bool:
         return destination.strip().lower() == "document"
     # browsers say what for on https and loopback alone (Fetch Metadata, 3): elsewhere they are known by what they take
     accept = request.header(b"accept")
-    return accept is not None and "text/html" in accept.lower() and request.header(b"x-requested-with") is None
+    return accept is not None and takes_html(accept) and request.header(b"x-requested-with") is None
+
+
+@lru_cache(maxsize=256)
+def takes_html(accept: str) -> bool:
+    """An Accept names HTML, and not as what is refused: ``q=0`` (RFC 9110, 12.4.2 and 12.5.1)."""
+    return any(
+        media.strip() in _HTML and not any(map(_REFUSED, parameters))
+        for media, *parameters in (part.split(";") for part in accept.lower().split(","))
+    )
 
 
 def _nothing(book: RuleBook) -> str:

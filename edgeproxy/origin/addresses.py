@@ -26,7 +26,7 @@ from typing import Protocol
 
 import httpx
 
-from edgeproxy.origin.errors import ShopBusy, ShopError
+from edgeproxy.origin.errors import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.origin.health import Health, Tolerance
 from edgeproxy.origin.transport import ShopTransport
 
@@ -70,7 +70,9 @@ class ShopAddresses(httpx.AsyncBaseTransport):
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
         count: Count | None = None,
+        hit: Callable[[str], object] = lambda limit: None,
     ) -> None:
+        """``hit`` is told the name of each limit (``settings.Limits``) that was hit."""
         if not addresses:
             raise ValueError("the shop has no address")
         tolerance = tolerance or Tolerance()
@@ -80,6 +82,7 @@ class ShopAddresses(httpx.AsyncBaseTransport):
         self._clock = clock
         self._dice = dice
         self._count = count or (lambda address, what: None)
+        self._hit = hit
         self._turn = 0
 
     def usable(self, one: Address) -> bool:
@@ -147,6 +150,8 @@ class ShopAddresses(httpx.AsyncBaseTransport):
             return  # it says nothing of the shop
         except (ShopError, TimeoutError) as problem:
             why = str(problem) or "no whole answer in time"
+            if isinstance(problem, ShopTimeout | TimeoutError):
+                self._hit("origin_health_seconds")
         except Exception:
             log.exception("checking %s", one.name)
             return
@@ -177,8 +182,12 @@ class ShopAddresses(httpx.AsyncBaseTransport):
             one.health.answered(self._clock())
             return
         self._count(one.name, problem.kind)
+        if problem.limit:
+            self._hit(problem.limit)
         if not isinstance(problem, ShopBusy) and one.health.failed(self._clock(), self._dice()):
             self._out(one, str(problem))
+            if len(self.addresses) > 1:
+                self._hit("origin_failures")
 
     def _out(self, one: Address, why: str) -> None:
         if len(self.addresses) > 1:

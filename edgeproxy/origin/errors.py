@@ -19,9 +19,11 @@ __all__ = ["ShopBroken", "ShopBusy", "ShopError", "ShopRefused", "ShopTimeout"]
 class ShopError(Exception):
     """The shop gave no usable answer; ``str()`` is a sentence without anything of the visitor's in it."""
 
-    def __init__(self, kind: str, what: str) -> None:
+    def __init__(self, kind: str, what: str, limit: str = "") -> None:
+        """``limit``: the setting that was hit, by its name in ``settings.Limits`` (or "deadline"), "" for none."""
         super().__init__(what)
         self.kind = kind
+        self.limit = limit
 
     @property
     def unsent(self) -> bool:

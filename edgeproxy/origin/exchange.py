@@ -213,7 +213,7 @@ class Exchange:
         if self.error is None and not self.complete:
             if not self.head_done:
                 if self._head_size > self._limits.head:
-                    self.error = ShopBroken("head", f"the head of the shop's answer is over {self._limits.head} bytes")
+                    self.error = self._too_long()
             elif self._held == held:
                 # trailers and chunk extensions without end would be no body and no end
                 self._dry += len(data)
@@ -272,7 +272,8 @@ class Exchange:
         if status > 599:  # RFC 9110, 15: not a status; 5xx at best
             raise self._stop("head", f"the shop answered with status {status}")
         if len(self.headers) > self._limits.headers:
-            raise self._stop("head", f"the shop's answer has over {self._limits.headers} header lines")
+            what = f"the shop's answer has over {self._limits.headers} header lines"
+            raise self._stop("head", what, "origin_header_lines")
         self.status = status
         self._keep = self.parser.should_keep_alive()
         length, codings = None, []
@@ -284,7 +285,8 @@ class Exchange:
             elif len(name) == 17 and name.lower() == b"transfer-encoding":
                 codings.append(value.strip().lower())
         if size > self._limits.head:
-            raise self._stop("head", f"the head of the shop's answer is over {self._limits.head} bytes")
+            self.error = self._too_long()
+            raise _Stop(str(self.error))
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
             raise self._stop("framing", "the shop's answer has a transfer coding that is not plain chunked")
         self._until_close = length is None and not codings
@@ -349,9 +351,13 @@ class Exchange:
         closing = any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
         return not closing and self.parser.get_http_version() == "1.1"
 
-    def _stop(self, kind: str, what: str) -> _Stop:
-        self.error = ShopBroken(kind, what)
+    def _stop(self, kind: str, what: str, limit: str = "") -> _Stop:
+        self.error = ShopBroken(kind, what, limit)
         return _Stop(what)
+
+    def _too_long(self) -> ShopBroken:
+        what = f"the head of the shop's answer is over {self._limits.head} bytes"
+        return ShopBroken("head", what, "origin_header_bytes")
 
     async def _wait(self, patience: Patience | None) -> None:
         self._waiter = self._loop.create_future()
@@ -362,7 +368,7 @@ class Exchange:
                 self._waiter = None
             return
         since = self._loop.time()
-        timer = self._loop.call_later(max(patience.left, 0), self._too_late)
+        timer = self._loop.call_later(max(patience.left, 0), self._too_late, patience)
         try:
             await self._waiter
         finally:
@@ -370,9 +376,9 @@ class Exchange:
             self._waiter = None
             patience.spend(self._loop.time() - since)
 
-    def _too_late(self) -> None:
+    def _too_late(self, patience: Patience) -> None:
         what = "the shop did not answer in time" if self._phase == "answer" else "the shop sends its answer too slowly"
-        self.fail(ShopTimeout(self._phase, what))
+        self.fail(ShopTimeout(self._phase, what, patience.limit))
         self.wake()
 
     def _end(self, *, reusable: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from edgeproxy.origin.connection import ShopConnection
@@ -33,11 +34,21 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 class Lender:
-    """Up to ``most`` connections out of ``pool``."""
+    """Up to ``most`` connections out of ``pool``; ``limit`` is that number's name, ``hit`` is told of limits."""
 
-    def __init__(self, pool: Pool, limits: Limits, most: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        limits: Limits,
+        most: int,
+        *,
+        limit: str = "origin_connections",
+        hit: Callable[[str], object] = lambda limit: None,
+    ) -> None:
         self._pool = pool
         self._limits = limits
+        self._limit = limit
+        self._hit = hit
         self._free = most
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.lent = 0
@@ -85,7 +96,9 @@ class Lender:
     def _idle(self, born_after: float) -> ShopConnection | None:
         """One that can be used again; those that cannot are closed on the way."""
         while (connection := self._pool.idle()) is not None:
-            if connection.born > born_after and connection.quiet():
+            if connection.born <= born_after:
+                self._hit("origin_connection_seconds")
+            elif connection.quiet():
                 return connection
             connection.abort()
         return None
@@ -103,7 +116,7 @@ class Lender:
             else:
                 waiter.cancel()
             if isinstance(problem, TimeoutError):
-                raise ShopBusy("busy", "every connection to the shop is at work") from None
+                raise ShopBusy("busy", "every connection to the shop is at work", self._limit) from None
             raise
 
 

@@ -8,6 +8,8 @@ slowly costs the shop nothing.  What arrives may refill it.  One idea covers all
                a minimum rate and an idle limit in one
     events     an event stream is silent by nature: refilled to ``idle`` by any byte
 
+An empty purse knows whose limit it was: ``limit``, by its name in ``settings.Limits``.
+
 Called by ``exchange`` (spends) and ``transport`` (chooses).
 """
 
@@ -46,6 +48,13 @@ class Patience:
     left: float
     cap: float
     per_byte: float = 0.0
+    name: str = "deadline"
+    full: bool = True  # when something came last, no more could be earned: from there on, silence alone empties it
+
+    @property
+    def limit(self) -> str:
+        """The setting that is hit when nothing is left."""
+        return self.name if self.full else "origin_rate_bytes"
 
     def spend(self, seconds: float) -> None:
         self.left -= seconds
@@ -54,15 +63,17 @@ class Patience:
         """``size`` bytes of the body arrived (at least 1)."""
         if self.per_byte:
             self.left = min(self.cap, self.left + size * self.per_byte)
+            self.full = self.left >= self.cap
 
     @classmethod
-    def total(cls, seconds: float) -> Patience:
-        return cls(seconds, seconds)
+    def total(cls, seconds: float, name: str = "deadline") -> Patience:
+        return cls(seconds, seconds, name=name)
 
     @classmethod
     def stream(cls, limits: Limits) -> Patience:
-        return cls(limits.rate_grace, limits.idle, 1.0 / limits.rate)
+        full = limits.rate_grace >= limits.idle
+        return cls(limits.rate_grace, limits.idle, 1.0 / limits.rate, "origin_idle_seconds", full)
 
     @classmethod
     def events(cls, limits: Limits) -> Patience:
-        return cls(limits.idle, limits.idle, limits.idle)
+        return cls(limits.idle, limits.idle, limits.idle, "origin_idle_seconds")

@@ -70,7 +70,8 @@ class Pool:
             async with asyncio.timeout(max(min(seconds, self._limits.connect), 0.001)):
                 return await self._opened()
         except TimeoutError as problem:
-            raise ShopTimeout("connect", "no connection to the shop in time") from problem
+            limit = "origin_connect_seconds" if self._limits.connect <= seconds else "deadline"
+            raise ShopTimeout("connect", "no connection to the shop in time", limit) from problem
 
     async def aclose(self) -> None:
         """Close every connection, idle or at work, and wait until they are gone."""

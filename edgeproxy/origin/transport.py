@@ -103,7 +103,9 @@ class ShopTransport(httpx.AsyncBaseTransport):
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         name: str | None = None,
+        hit: Callable[[str], object] = lambda limit: None,
     ) -> None:
+        """``hit`` is told the name of a limit (``settings.Limits``) that ended something without an error."""
         url = _address(origin)
         self.limits = limits or Limits()
         if url.scheme == "http":
@@ -114,8 +116,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
         host = url.raw_host.decode("ascii")
         port = url.port or (443 if url.scheme == "https" else 80)
         pools = [Pool(host, port, tls=tls, name=name or host, limits=self.limits) for _ in range(2)]
-        self._lender = Lender(pools[0], self.limits, self.limits.connections)
-        self._tunnels = Lender(pools[1], self.limits, self.limits.tunnels)
+        self._lender = Lender(pools[0], self.limits, self.limits.connections, hit=hit)
+        self._tunnels = Lender(pools[1], self.limits, self.limits.tunnels, limit="upgrades", hit=hit)
         self.retries = 0
 
     @property
@@ -138,7 +140,10 @@ class ShopTransport(httpx.AsyncBaseTransport):
         since = loop.time()
         deadline = request.extensions.get("deadline")
         upgrade = bool(request.extensions.get("upgrade"))
-        total = Patience.total(self.limits.answer if deadline is None else deadline)
+        if deadline is None:
+            total = Patience.total(self.limits.answer, "origin_answer_seconds")
+        else:
+            total = Patience.total(deadline)
         retriable = empty and request.method in _SAFE
         lender = self._tunnels if upgrade else self._lender
         lease, connection = await lender.borrow(total.left, fresh=upgrade)
@@ -269,7 +274,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
             async with asyncio.timeout(self.limits.sending):
                 return await connection.drain()
         except TimeoutError:
-            raise ShopTimeout("sending", "the shop does not take the request's body") from None
+            what = "the shop does not take the request's body"
+            raise ShopTimeout("sending", what, "origin_sending_seconds") from None
 
     # ------------------------------------------------------------------ receiving
 

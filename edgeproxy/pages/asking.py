@@ -157,7 +157,7 @@ class Asking:
         most = self._keeping.page_bytes if media == b"text/html" else self._keeping.file_bytes
         length = length_of(lines)
         if length is not None and length > most:
-            return self._refused(shared, full, f"bigger than {most:,} bytes")
+            return self._too_big(shared, full, media, most)
         make = partial(made, full, status, lines, terms=terms, came=came)
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = aiter(response.stream)
@@ -179,7 +179,7 @@ class Asking:
             parts.append(chunk)
             size += len(chunk)
             if size > most:
-                return self._refused(shared, full, f"bigger than {most:,} bytes")
+                return self._too_big(shared, full, media, most)
         body = b"".join(parts)
         if size >= OFF_LOOP:
             why = await asyncio.to_thread(marks, lines, body, self._keeping.page_bytes)
@@ -208,7 +208,9 @@ class Asking:
             try:
                 assert isinstance(response.stream, httpx.AsyncByteStream)
                 body = await filling.pump(aiter(response.stream))
-                if body is not None:
+                if body is None:
+                    self._counts.too_long()
+                else:
                     self._keep(flight, make(body))
             except ShopError:
                 pass  # every reader has it
@@ -219,6 +221,11 @@ class Asking:
         self._spawn(read())
 
     # ------------------------------------------------------------------ judging
+
+    def _too_big(self, shared: SharedRequest, full: FullKey, media: bytes, most: int) -> Unshared:
+        if media != b"text/html":  # a page is counted when the visitor's own question is answered
+            self._counts.too_long()
+        return self._refused(shared, full, f"bigger than {most:,} bytes")
 
     def _refused(self, shared: SharedRequest, full: FullKey, why: str) -> Unshared:
         self._store.drop([full])

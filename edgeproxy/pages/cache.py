@@ -68,7 +68,7 @@ class PageCache:
         country_header: str | None = None,
         spread: Callable[[bytes, bytes], object] = lambda host, path: None,
     ) -> None:
-        self.store = Store(keeping.bytes)
+        self.store = Store(keeping.bytes, counts.full)
         counts.watch(self.store)
         self.known = Knowledge(counts, clock=clock, ticks=ticks, deadline=keeping.deadline)
         self._clock = clock

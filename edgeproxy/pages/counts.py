@@ -7,6 +7,7 @@ came to (``journal``).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from edgeproxy.counters import Counters
@@ -21,7 +22,9 @@ _VARIABLE: Final = re.compile(r'"[^"]*"|\([^)]*\)|[0-9][0-9,]*')
 class Counts:
     """Of one worker."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, hit: Callable[[str], object] = lambda limit: None) -> None:
+        """``hit`` is told the names of limits (``settings.Limits``) that were hit."""
+        self._hit = hit
         count = counters.counter
         self._counters = counters
         self._refused = count("edgeproxy_cache_refused_total", "Answers that were not kept, by reason", "why")
@@ -41,6 +44,14 @@ class Counts:
 
     def refused(self, why: str) -> None:
         self._refused.add(_VARIABLE.sub("…", why)[:80])
+
+    def full(self) -> None:
+        """There was no room for everything."""
+        self._hit("cache_bytes")
+
+    def too_long(self) -> None:
+        """An answer that is no page was too long to keep."""
+        self._hit("cache_file_bytes")
 
     def purged(self, count: int) -> None:
         self._purged.add(by=count)

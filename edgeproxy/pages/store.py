@@ -40,7 +40,9 @@ class Store:
     cannot push out everything else.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, full: Callable[[], object] = lambda: None) -> None:
+        """``full`` is called when something goes, or is not taken, for want of room."""
+        self._full = full
         self.most = most
         self.evicted = 0
         self.changes = 0  # another number after any page came or went
@@ -67,6 +69,7 @@ class Store:
         """Keep it in place of what was there; False when it is too big."""
         if page.size > self.most // 2:
             self.drop([page.key])
+            self._full()
             return False
         self.changes += 1
         self._pages[page.key] = page
@@ -110,6 +113,7 @@ class Store:
 
     def _let_go(self, key: FullKey, page: StoredPage) -> None:
         self.evicted += 1
+        self._full()
         self.changes += 1
         self._unplace(key)
 

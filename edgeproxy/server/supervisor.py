@@ -26,7 +26,7 @@ from edgeproxy import exposition
 from edgeproxy.console.overview import Rules, Standing, Workers
 from edgeproxy.core.signing import Keys
 from edgeproxy.core.words import count
-from edgeproxy.counters import Counters, summed
+from edgeproxy.counters import LIMITS, Counters, summed
 from edgeproxy.history import Past, exported, merged
 from edgeproxy.server import control
 from edgeproxy.server.child import CannotStart, Child, Spawn
@@ -87,6 +87,7 @@ class Supervisor:
             },
             "worker",
         )
+        self._limits = counters.counter(LIMITS, "Times that a limit was hit, by its name", "limit")
         self.news = News(settings, self._ask_all, counters)
 
     @property
@@ -275,6 +276,7 @@ class Supervisor:
 
     async def _hung(self, child: Child) -> None:
         self.restarts.add("hung")
+        self._limits.add("hang_seconds")
         _log.error("worker %d (pid %d) answers nothing: it is killed", child.slot, child.pid)
         await child.kill()
 
@@ -350,7 +352,7 @@ class Supervisor:
 
     async def metrics(self) -> tuple[bytes, str]:
         """All workers' numbers summed, those of ended ones too; our own beside them."""
-        return exposition.text(self.counters.export(), await self._workers_numbers()), exposition.CONTENT_TYPE
+        return exposition.text(await self.numbers()), exposition.CONTENT_TYPE
 
     async def _workers_numbers(self) -> dict[str, Any]:
         await self._each(lambda child: child.report(2.0))
@@ -367,7 +369,8 @@ class Supervisor:
 
     async def numbers(self) -> dict[str, Any]:
         """The same as ``metrics``, in plain types."""
-        return (await self._workers_numbers()) | self.counters.export()
+        workers, own = await self._workers_numbers(), self.counters.export()
+        return workers | own | summed({LIMITS: each[LIMITS]} for each in (workers, own) if LIMITS in each)
 
     async def past(self) -> Past:
         """What all workers remember, those that have ended too; asked once a second, however many look."""

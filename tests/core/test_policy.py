@@ -85,6 +85,10 @@ def test_intended(request_: PageRequest, visitor: Visitor, expected: Lane) -> No
         ("image/webp,image/avif,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5", "/picture", False),
         ("application/json, text/plain, */*", "/api", False),
         ("text/*", "/", True),
+        ("image/png, text/html;q=0.1", "/", True),
+        ("image/png, text/html;q=0", "/", False),
+        ("image/png, text/html; level=1; q=0.000", "/", False),
+        ("text/html;q=0, application/xhtml+xml", "/", True),
     ],
 )
 def test_without_fetch_metadata_accept_tells_a_page_from_what_belongs_to_it(

@@ -16,7 +16,7 @@ import pytest
 from edgeproxy.accesslog import Served
 from edgeproxy.console.overview import Rules, Workers
 from edgeproxy.core.visitor import Keys
-from edgeproxy.counters import Counters, summed
+from edgeproxy.counters import LIMITS, Counters, summed
 from edgeproxy.history import APPLIED, HOUR, History
 from edgeproxy.rulebook import Contents
 from edgeproxy.server import control, supervisor
@@ -97,6 +97,7 @@ class Pretender:
         counters = Counters()
         counters.counter("served_total", "Served").add(by=self.served)
         counters.gauge("open", "Open", lambda: {(): 1})
+        counters.counter(LIMITS, "Hit", "limit").add("header_bytes", by=2)
         return counters.export()
 
 
