@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-<<<<<<< HEAD
-from collections.abc import Iterable
-=======
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
->>>>>>> b13be54 (every limit is counted when it is hit, by its name; a test hits each over real sockets)
 from typing import Final
 
 from edgeproxy import respond

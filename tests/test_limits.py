@@ -167,6 +167,12 @@ async def two_connections(front: Front) -> None:
     assert b" 503 Service Unavailable\r\n" in await reader.readuntil(b"\r\n\r\n")
 
 
+async def familiar(front: Front) -> None:
+    """The same page until it is answered by what came before."""
+    while not front.hits:
+        await front.get("/c/a")
+
+
 POST: Final = b"POST /a HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 50\r\n\r\nx"
 
 HITS: Final[Mapping[str, Hit]] = {
@@ -189,6 +195,7 @@ HITS: Final[Mapping[str, Hit]] = {
     "page_bytes": Hit(asks("/"), {"page_bytes": 100}),
     "variants_bytes": Hit(twice("/c/a"), {"variants_bytes": 100}, often=True),
     "plans_bytes": Hit(asks("/"), {"plans_bytes": 100}, often=True),
+    "heads_bytes": Hit(familiar, {"heads_bytes": 100}, often=True),
     "cache_bytes": Hit(twice("/c/a"), {"cache_bytes": 100}, often=True),
     "cache_file_bytes": Hit(twice("/style.css"), {"cache_file_bytes": 100}),
     "deadline": Hit(asks("/never"), settings={"deadline": 0.05}),

@@ -8,9 +8,10 @@ A head is remembered whole when it comes for the second time: most never do, and
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
+from edgeproxy.bounded import unheard
 from edgeproxy.server.gist import Gist, Looks, Reader
 from edgeproxy.server.ready import Hit
 
@@ -38,7 +39,9 @@ class Found(NamedTuple):
 class Room:
     """The bytes that heads and gists of all kinds may take together; when they are full all are forgotten."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, full: Callable[[], object] = unheard) -> None:
+        """``full`` is called when there was no room."""
+        self._full = full if most > 0 else unheard
         self.most = most - 2 * most * _KINDS // LINES
         self.lines = most // LINES
         self.taken = 0
@@ -51,8 +54,10 @@ class Room:
     def take(self, size: int) -> bool:
         """Make room for so many bytes; False where there is never so much."""
         if size > self.most:
+            self._full()
             return False
         if self.taken + size > self.most:
+            self._full()
             self.forget()
         self.taken += size
         return True

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
 from typing import Any, Final, Protocol
 
@@ -129,7 +130,7 @@ class FastLane:
         self._now = 0.0  # of the last answer
         self._looks: Looks | None = None
         self._varying: frozenset[bytes] = frozenset()
-        self._room = Room(heads_bytes)
+        self._room = Room(heads_bytes, partial(journal.limit_hit, "heads_bytes"))
         self._familiar: dict[tuple[str, bool], Familiar] = {}
 
     def __len__(self) -> int:
