@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,9 +27,22 @@ from edgeproxy.plans import Plans
 from edgeproxy.trail import Tally
 from edgeproxy.variants import Variant, Variants, identify
 
-__all__ = ["Assembled", "Assembly", "looks_at_visitor"]
+__all__ = ["Assembled", "Assembly", "Order", "looks_at_visitor"]
 
 REMEMBERED: Final = 8192  # (page, decision) pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that decides what a visitor gets of a stored page."""
+
+    digest: bytes  # the page's (``plans.digest_of``)
+    book: RuleBook
+    decision: Decision
+    request: PageRequest
+    content_type: str | None
+    csp: str | None
+    distrusted: frozenset[str]  # slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +62,7 @@ class Assembly:
     def __init__(self, plans: Plans, variants: Variants) -> None:
         self._plans = plans
         self._variants = variants
-        self._known: LRUCache[tuple[object, ...], tuple[weakref.ref[Variant], Tally, bool]] = LRUCache(REMEMBERED)
+        self._known: LRUCache[Hashable, tuple[weakref.ref[Variant], Tally, bool]] = LRUCache(REMEMBERED)
         self._lock = threading.Lock()
         self._personal: tuple[RuleBook, frozenset[str]] | None = None
 
@@ -57,19 +71,10 @@ class Assembly:
         with self._lock:
             self._known.clear()
 
-    def known(
-        self,
-        digest: bytes,
-        book: RuleBook,
-        decision: Decision,
-        request: PageRequest,
-        content_type: str | None,
-        csp: str | None,
-        distrusted: frozenset[str],
-    ) -> Assembled | None:
-        """What was remembered, if it was; takes microseconds.  Arguments as ``of`` has them."""
+    def known(self, order: Order) -> Assembled | None:
+        """What was remembered, if it was; takes microseconds."""
         with self._lock:
-            found = self._known.get(self._key(digest, book, decision, request, content_type, csp, distrusted))
+            found = self._known.get(self.key(order))
         if found is None:
             return None
         variant, tally, changed = found
@@ -78,30 +83,17 @@ class Assembly:
             return None
         return Assembled(alive, tally, changed, True)
 
-    def of(
-        self,
-        digest: bytes,
-        body: bytes,
-        book: RuleBook,
-        decision: Decision,
-        request: PageRequest,
-        content_type: str | None,
-        csp: str | None,
-        distrusted: frozenset[str],
-    ) -> Assembled:
-        """The variant for this decision.
-
-        ``digest`` is the page's (``plans.digest_of``), ``body`` its bytes without content codings; the rest as
-        ``personalise`` has it.
-        """
+    def of(self, order: Order, body: bytes) -> Assembled:
+        """The variant that is ordered; ``body`` is the page without content codings."""
+        digest = order.digest
         made = personalise(
-            book,
-            decision,
-            request,
+            order.book,
+            order.decision,
+            order.request,
             body,
-            content_type,
-            csp=csp,
-            distrusted=distrusted,
+            order.content_type,
+            csp=order.csp,
+            distrusted=order.distrusted,
             planner=self._plans.of(digest),
             largest=len(body),  # a stored page is one that was not too big
         )
@@ -115,30 +107,19 @@ class Assembly:
         shareable = made.plan is None or made.plan.nonce is None
         if shareable:
             with self._lock:
-                self._known[self._key(digest, book, decision, request, content_type, csp, distrusted)] = (
-                    weakref.ref(variant),
-                    tally,
-                    changed,
-                )
+                self._known[self.key(order)] = (weakref.ref(variant), tally, changed)
         else:
             self._variants.forget(key)
         return Assembled(variant, tally, changed, shareable, made.plan)
 
-    def _key(
-        self,
-        digest: bytes,
-        book: RuleBook,
-        decision: Decision,
-        request: PageRequest,
-        content_type: str | None,
-        csp: str | None,
-        distrusted: frozenset[str],
-    ) -> tuple[object, ...]:
-        names = tuple(one.name for one in decision.fitting)
-        visitor = decision.visitor
-        personal = not self._looking(book).isdisjoint(names)
+    def key(self, order: Order) -> Hashable:
+        """Two orders of one key get the same."""
+        names = tuple(one.name for one in order.decision.fitting)
+        visitor = order.decision.visitor
+        personal = not self._looking(order.book).isdisjoint(names)
         looked = (visitor.stage, visitor.segments) if personal else None
-        return (digest, request.path, book.version, names, looked, content_type, csp, distrusted)
+        path, version = order.request.path, order.book.version
+        return (order.digest, path, version, names, looked, order.content_type, order.csp, order.distrusted)
 
     def _looking(self, book: RuleBook) -> frozenset[str]:
         """The experiences whose content depends on who gets it."""

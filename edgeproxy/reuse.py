@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 
 from edgeproxy import respond
 from edgeproxy.answer import Page, Reusable
-from edgeproxy.assembly import Assembled, Assembly
+from edgeproxy.assembly import Assembled, Assembly, Order
 from edgeproxy.content_coding import BEST, Undecodable, accepted, decode
 from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.lines import accept_encoding, joined
@@ -30,20 +29,6 @@ OFF_LOOP = 256 * 1024
 """Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """Everything that decides what is made, and nothing else; two that are equal get the same."""
-
-    digest: bytes
-    version: str
-    fitting: tuple[str, ...]
-    visitor: tuple[object, ...]
-    path: str
-    head: str
-    accepts: bytes
-    distrusted: frozenset[str]
-
-
 class Reuse:
     """Of one worker; belongs to one event loop."""
 
@@ -53,7 +38,7 @@ class Reuse:
         self._variants = variants
         self._verification = verification
         self._limit = limit
-        self._making: dict[_Order, asyncio.Task[tuple[Assembled, Coded]]] = {}
+        self._making: dict[Hashable, asyncio.Task[tuple[Assembled, Coded]]] = {}
 
     async def page(self, kept: StoredPage, intent: Intent, trail: Trail) -> Page:
         """The whole page; raises what fails in here."""
@@ -86,46 +71,33 @@ class Reuse:
     async def _made(
         self, kept: StoredPage, book: RuleBook, decision: Decision, request: PageRequest, accepts: bytes
     ) -> tuple[Assembled, Coded]:
-        digest = kept.digest
         content_type, csp = joined(kept.lines, b"content-type"), joined(kept.lines, b"content-security-policy")
         distrusted = self._verification.distrusted(request.path, book.version)
+        order = Order(kept.digest, book, decision, request, content_type, csp, distrusted)
         original = _in_the_clear(kept, self._limit)
-        known = self._assembly.known(digest, book, decision, request, content_type, csp, distrusted)
+        known = self._assembly.known(order)
         if known is not None:
             coded = self._variants.kept(known.variant, original, accepts)
             if coded is not None:
                 return known, coded
 
         def make() -> tuple[Assembled, Coded]:
-            assembled = known or self._assembly.of(
-                digest, original(), book, decision, request, content_type, csp, distrusted
-            )
-            return assembled, self._variants.coded(assembled.variant, digest, original, accepts)
+            assembled = known or self._assembly.of(order, original())
+            return assembled, self._variants.coded(assembled.variant, order.digest, original, accepts)
 
         if len(kept.body) < OFF_LOOP:
             assembled, coded = make()
         else:
-            visitor = decision.visitor
-            order = _Order(
-                digest,
-                book.version,
-                tuple(one.name for one in decision.fitting),
-                (visitor.stage, visitor.segments),
-                request.path,
-                kept.head,
-                accepts,
-                distrusted,
-            )
-            assembled, coded = await self._off_loop(order, make)
+            assembled, coded = await self._off_loop((self._assembly.key(order), accepts), make)
         if assembled.plan is not None:
             self._verification.queue(request.path, _while_kept(kept, self._limit), assembled.plan, book.version)
         return assembled, coded
 
-    async def _off_loop(self, order: _Order, make: Callable[[], tuple[Assembled, Coded]]) -> tuple[Assembled, Coded]:
-        task = self._making.get(order)
+    async def _off_loop(self, alike: Hashable, make: Callable[[], tuple[Assembled, Coded]]) -> tuple[Assembled, Coded]:
+        task = self._making.get(alike)
         if task is None:
-            task = self._making[order] = asyncio.create_task(asyncio.to_thread(make))
-            task.add_done_callback(lambda _: self._making.pop(order, None))
+            task = self._making[alike] = asyncio.create_task(asyncio.to_thread(make))
+            task.add_done_callback(lambda _: self._making.pop(alike, None))
         return await asyncio.shield(task)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeproxy.assembly import Assembled, Assembly
+from edgeproxy.assembly import Assembled, Assembly, Order
 from edgeproxy.core.model import Decision, Experience, PageRequest, RuleBook, Source, Visitor
 from edgeproxy.html.model import Splice
 from edgeproxy.personalise import personalise
@@ -61,10 +61,10 @@ class Shelf:
     ) -> Assembled:
         decision = Decision(tuple(fitting), (), visitor, None, self.book.version)
         request = PageRequest("GET", "https", "shop.example", path, "", (), 0.0)
-        asked = (self.book, decision, request, "text/html; charset=utf-8", csp, distrusted)
-        known = self.assembly.known(digest_of(body), *asked)
-        got = self.assembly.of(digest_of(body), body, *asked)
-        alone = personalise(self.book, decision, request, body, asked[3], csp=csp, distrusted=distrusted)
+        order = Order(digest_of(body), self.book, decision, request, "text/html; charset=utf-8", csp, distrusted)
+        known = self.assembly.known(order)
+        got = self.assembly.of(order, body)
+        alone = personalise(self.book, decision, request, body, order.content_type, csp=csp, distrusted=distrusted)
         for one in (got, known or got):
             assert one.variant.clear(body) == alone.body
             assert one.tally == Tally.of(alone.placing)

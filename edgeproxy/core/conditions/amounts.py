@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import ClassVar, Self
 
 from edgeproxy.core.conditions.registry import About, Labels, condition
@@ -22,7 +21,6 @@ class Amount(Remembered):
     """A number that is at least this and at most that."""
 
     most: ClassVar[int] = MOST
-    count: ClassVar[Callable[[Memory], int | None]]
 
     at_least: int | None
     at_most: int | None
@@ -62,7 +60,7 @@ class Amount(Remembered):
         return both([*least, *([] if self.at_most is None else [f"at most {self.at_most}"])])
 
     def seen(self, memory: Memory, at: float) -> tuple[bool | None, str]:
-        number = type(self).count(memory)
+        number: int | None = getattr(memory, self.key)  # a memory calls them as rules do
         if number is None:
             return None, ""
         least, most = self.at_least, self.at_most
@@ -85,7 +83,6 @@ class Visits(Amount):
     help: ClassVar[str] = "so many visits, this one included: { at_least = 3 }, { at_most = 1 }"
     what: ClassVar[str] = "visits"
     be: ClassVar[str] = "are"
-    count: ClassVar[Callable[[Memory], int | None]] = attrgetter("visits")
 
 
 @condition
@@ -97,7 +94,6 @@ class PageViews(Amount):
     help: ClassVar[str] = "so many pages looked at before this one, in all visits: { at_least = 5 }"
     what: ClassVar[str] = "page views"
     be: ClassVar[str] = "are"
-    count: ClassVar[Callable[[Memory], int | None]] = attrgetter("page_views")
 
 
 @condition
@@ -109,7 +105,6 @@ class Orders(Amount):
     help: ClassVar[str] = "so many orders: { at_least = 1 }, { at_most = 0 }"
     what: ClassVar[str] = "orders"
     be: ClassVar[str] = "are"
-    count: ClassVar[Callable[[Memory], int | None]] = attrgetter("orders")
 
 
 @condition
@@ -121,7 +116,6 @@ class Csat(Amount):
     help: ClassVar[str] = "their last satisfaction score, 1 to 5, as the shop told it: { at_most = 2 }"
     what: ClassVar[str] = "csat"
     most: ClassVar[int] = 5
-    count: ClassVar[Callable[[Memory], int | None]] = attrgetter("csat")
 
 
 @condition
@@ -133,4 +127,3 @@ class Nps(Amount):
     help: ClassVar[str] = "their last recommendation score, 0 to 10, as the shop told it: { at_least = 9 }"
     what: ClassVar[str] = "nps"
     most: ClassVar[int] = 10
-    count: ClassVar[Callable[[Memory], int | None]] = attrgetter("nps")

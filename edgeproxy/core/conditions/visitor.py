@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from edgeproxy.core.conditions import shapes
 from edgeproxy.core.conditions.registry import About, Labels, condition
@@ -62,14 +62,11 @@ def _said(segments: tuple[str, ...] | None, held: bool | None, wanted: str) -> s
     return has if held else f"{has}, wanted {wanted}"
 
 
-@condition
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """One of these is among the visitor's segments."""
+class _Segments:
+    """What both conditions on segments have in common."""
 
-    key: ClassVar[str] = "segment"
     about: ClassVar[About] = "visitor"
-    help: ClassVar[str] = "one of the visitor's segments is this one, or one of a list"
 
     wanted: tuple[str, ...]
 
@@ -78,9 +75,21 @@ class Segment:
         return shapes.ONE_OR_MORE
 
     @classmethod
-    def parse(cls, value: object, spot: Spot, labels: Labels, about: About) -> Condition | None:
+    def parse(cls, value: object, spot: Spot, labels: Labels, about: About) -> Self | None:
         wanted = shapes.labels(value, spot, labels.segments, "segment")
         return None if wanted is None else cls(wanted)
+
+    def facts(self) -> frozenset[str]:
+        return frozenset({"segments"})
+
+
+@condition
+@dataclass(frozen=True, slots=True)
+class Segment(_Segments):
+    """One of these is among the visitor's segments."""
+
+    key: ClassVar[str] = "segment"
+    help: ClassVar[str] = "one of the visitor's segments is this one, or one of a list"
 
     def holds(self, facts: Facts, reasons: Reasons | None = None) -> bool | None:
         segments = _segments(facts)
@@ -89,29 +98,14 @@ class Segment:
             reasons.append(_said(segments, held, either(self.wanted)))
         return held
 
-    def facts(self) -> frozenset[str]:
-        return frozenset({"segments"})
-
 
 @condition
 @dataclass(frozen=True, slots=True)
-class AllSegments:
+class AllSegments(_Segments):
     """All of these are among the visitor's segments."""
 
     key: ClassVar[str] = "all_segments"
-    about: ClassVar[About] = "visitor"
     help: ClassVar[str] = "the visitor has every segment of the list"
-
-    wanted: tuple[str, ...]
-
-    @classmethod
-    def schema(cls, about: About) -> Mapping[str, object]:
-        return shapes.ONE_OR_MORE
-
-    @classmethod
-    def parse(cls, value: object, spot: Spot, labels: Labels, about: About) -> Condition | None:
-        wanted = shapes.labels(value, spot, labels.segments, "segment")
-        return None if wanted is None else cls(wanted)
 
     def holds(self, facts: Facts, reasons: Reasons | None = None) -> bool | None:
         segments = _segments(facts)
@@ -119,6 +113,3 @@ class AllSegments:
         if reasons is not None:
             reasons.append(_said(segments, held, both(self.wanted)))
         return held
-
-    def facts(self) -> frozenset[str]:
-        return frozenset({"segments"})
