@@ -25,11 +25,12 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from edgeproxy import respond
+from edgeproxy import offloop, respond
 from edgeproxy.answer import Answer
 from edgeproxy.content_coding import Coder, accepted
 from edgeproxy.counters import Counter
 from edgeproxy.lines import accept_encoding, joined
+from edgeproxy.offloop import Work
 from edgeproxy.personalise import Begun, Personalised
 from edgeproxy.respond import NewLines
 from edgeproxy.trail import Intent, Trail
@@ -46,8 +47,6 @@ LATE: Final = 0.001
 """Seconds that the loop may be behind: one that is further behind has no time for what will come by itself."""
 LEAST: Final = 128
 """Bytes of a page for which a flush is worth its overhead."""
-OFF_LOOP: Final = 128 * 1024
-"""Bytes of a page from which on its beginning is worked out in a thread."""
 _PATHS: Final = 1024
 _TURNS: Final = 20  # of the loop, at most, in which what is waiting is taken first
 
@@ -182,7 +181,7 @@ class Early:
         body = b"".join(self._chunks)[: max(2 * self._tried, AT_FIRST)]
         self._tried = len(body)
         self._next = 2 * self._tried
-        begun = await asyncio.to_thread(self._begin, body) if len(body) >= OFF_LOOP else self._begin(body)
+        begun = await offloop.run(Work.READ, len(body), self._begin, body)
         self._worked += perf_counter() - began
         if self._over or begun is None or begun.offset < self._offset + LEAST:
             return

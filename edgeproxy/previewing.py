@@ -10,7 +10,6 @@ edited, an answer to a form, a 404.  Nothing else of them is changed.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -18,13 +17,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from edgeproxy import respond
+from edgeproxy import offloop, respond
 from edgeproxy.answer import Page
 from edgeproxy.blame import Blame
 from edgeproxy.console.bar import Outlined, Way, absolute, address, bar
 from edgeproxy.console.draft_page import draft_page
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
-from edgeproxy.content_coding import Undecodable, decode, encode
+from edgeproxy.content_coding import Undecodable, codings_of, decode, encode
 from edgeproxy.core import policy
 from edgeproxy.core.asking import LEAVE_PATH
 from edgeproxy.core.decide import decide
@@ -39,6 +38,7 @@ from edgeproxy.html.foot import Foot, foot
 from edgeproxy.html.model import Charset, Placement, Unplannable
 from edgeproxy.html.outline import Outline, outlines
 from edgeproxy.lines import accept_encoding, is_html, joined
+from edgeproxy.offloop import OFTEN, Work
 from edgeproxy.pages.told import would_keep
 from edgeproxy.personalise import Personalised, survey, waits
 from edgeproxy.respond import NewLines
@@ -46,8 +46,6 @@ from edgeproxy.trail import Intent, Trail
 
 log = logging.getLogger("edgeproxy.previewing")
 
-OFF_LOOP: Final = 256 * 1024
-"""Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
 JSON_TYPE: Final = "application/json; charset=utf-8"
 
 _OF_THE_SHOPS_PAGE: Final = frozenset(
@@ -95,9 +93,8 @@ async def barred(
     lines: NewLines, status: int, coded: bytes, intent: Intent, lane: Lane, trail: Trail, *, limit: int
 ) -> Page | None:
     """Such a document with the bar; None where its coding cannot be undone.  Never raises."""
-    if len(coded) >= OFF_LOOP:
-        return await asyncio.to_thread(_barred, lines, status, coded, intent, lane, trail, limit)
-    return _barred(lines, status, coded, intent, lane, trail, limit)
+    size = len(coded) * (OFTEN if codings_of(lines) else 1)
+    return await offloop.run(Work.SHOW, size, _barred, lines, status, coded, intent, lane, trail, limit)
 
 
 def _barred(

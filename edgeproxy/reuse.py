@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
+from functools import partial
 
-from edgeproxy import respond
+from edgeproxy import offloop, respond
 from edgeproxy.answer import Page, Reusable
 from edgeproxy.assembly import Assembled, Assembly, Order
-from edgeproxy.content_coding import BEST, Undecodable, accepted, decode
+from edgeproxy.content_coding import BEST, Undecodable, accepted, codings_of, decode
 from edgeproxy.core.model import Decision, Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.lines import accept_encoding, joined
+from edgeproxy.offloop import OFTEN, Work
 from edgeproxy.pages.model import StoredPage
 from edgeproxy.trail import Intent, Trail
 from edgeproxy.variants import Coded, Variant, Variants
 from edgeproxy.verification import Verification
 
-__all__ = ["OFF_LOOP", "Reuse"]
-
-OFF_LOOP = 256 * 1024
-"""Bytes of a page from which on the work is done in a thread, so that nobody else waits for it."""
+__all__ = ["Reuse"]
 
 
 class Reuse:
@@ -85,18 +84,23 @@ class Reuse:
             assembled = known or self._assembly.of(order, original())
             return assembled, self._variants.coded(assembled.variant, order.digest, original, accepts)
 
-        if len(kept.body) < OFF_LOOP:
+        work = Work.READ if known is None else Work.CODE
+        size = len(kept.body) * (OFTEN if codings_of(kept.lines) else 1)
+        if not offloop.is_long(work, size):
             assembled, coded = make()
         else:
-            assembled, coded = await self._off_loop((self._assembly.key(order), accepts), make)
+            alike = (self._assembly.key(order), accepts)
+            assembled, coded = await self._once(alike, partial(offloop.run, work, size, make))
         if assembled.plan is not None:
             self._verification.queue(request.path, _while_kept(kept, self._limit), assembled.plan, book.version)
         return assembled, coded
 
-    async def _off_loop(self, alike: Hashable, make: Callable[[], tuple[Assembled, Coded]]) -> tuple[Assembled, Coded]:
+    async def _once(
+        self, alike: Hashable, make: Callable[[], Coroutine[None, None, tuple[Assembled, Coded]]]
+    ) -> tuple[Assembled, Coded]:
         task = self._making.get(alike)
         if task is None:
-            task = self._making[alike] = asyncio.create_task(asyncio.to_thread(make))
+            task = self._making[alike] = asyncio.create_task(make())
             task.add_done_callback(lambda _: self._making.pop(alike, None))
         return await asyncio.shield(task)
 

@@ -7,13 +7,12 @@ what a preview adds (``previewing``).  Called by ``proxy``; a fault in here is t
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edgeproxy import respond
-from edgeproxy.again import Again, Coded
+from edgeproxy import offloop, respond
+from edgeproxy.again import Again, Coded, Found, Where
 from edgeproxy.answer import Page
 from edgeproxy.bounded import unheard
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
@@ -21,10 +20,11 @@ from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
 from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
+from edgeproxy.offloop import OFTEN, Work
 from edgeproxy.pages.model import StoredPage
 from edgeproxy.personalise import Begun, Personalised, begin, personalise
 from edgeproxy.plans import Plans
-from edgeproxy.previewing import OFF_LOOP, explanation, previewed, shown
+from edgeproxy.previewing import explanation, previewed, shown
 from edgeproxy.respond import NewLines
 from edgeproxy.reuse import Reuse
 from edgeproxy.settings import Settings
@@ -116,9 +116,8 @@ class Rewriter:
     async def unstacked(self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail) -> tuple[NewLines, bytes]:
         """The same page in one coding that the visitor takes; as it came where it cannot be undone.  Never raises."""
         try:
-            if len(coded) >= OFF_LOOP:
-                return await asyncio.to_thread(self._unstacked, lines, coded, intent)
-            return self._unstacked(lines, coded, intent)
+            size = len(coded) * OFTEN
+            return await offloop.run(Work.CODE, size, self._unstacked, lines, coded, intent)
         except Undecodable:
             return lines, coded
         except Exception:
@@ -139,9 +138,7 @@ class Rewriter:
             distrusted: frozenset[str] = frozenset()
             if intent.draft is None:  # whose versions come and go beside the live one
                 distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
-            if len(body) >= OFF_LOOP:
-                return await asyncio.to_thread(self._rewritten, lines, body, intent, trail, distrusted)
-            return self._rewritten(lines, body, intent, trail, distrusted)
+            return await self._rewritten(lines, body, intent, trail, distrusted)
         except Exception:
             trail.failed(log, "rewriting the answer to")
             trail.placing = None
@@ -166,10 +163,7 @@ class Rewriter:
         try:
             assert intent.book is not None
             distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
-            if len(body) >= OFF_LOOP:
-                made = await asyncio.to_thread(self._made, lines, body, intent, distrusted)
-            else:
-                made = self._made(lines, body, intent, distrusted)
+            made = await offloop.run(Work.READ, len(body), self._made, lines, body, intent, distrusted)
         except Exception:
             trail.failed(log, "rewriting the answer to")
             return None
@@ -209,31 +203,57 @@ class Rewriter:
             trail.tally = None
             return Page(200, bare(kept.lines, intent), kept.body)
 
-    def _rewritten(
+    async def _rewritten(
         self, lines: NewLines, coded: bytes, intent: Intent, trail: Trail, distrusted: frozenset[str]
     ) -> Page:
         assert intent.book is not None
         assert intent.decision is not None
         active = intent.active
-        try:
-            body = decode(lines, coded, limit=self._limit)
-        except Undecodable as problem:
-            trail.lane = Lane(LaneKind.PASS, f"not decoded: {problem}", intent.lane.personal)
-            if active is not None and active.explain:
-                return explanation(lines, intent, active, trail.lane)
-            return self._as_it_is(lines, coded, intent)
+        body = coded
+        if codings_of(lines):
+            try:
+                body = await offloop.run(Work.CODE, len(coded) * OFTEN, decode, lines, coded, limit=self._limit)
+            except Undecodable as problem:
+                trail.lane = Lane(LaneKind.PASS, f"not decoded: {problem}", intent.lane.personal)
+                if active is not None and active.explain:
+                    return explanation(lines, intent, active, trail.lane)
+                return self._as_it_is(lines, coded, intent)
         if active is not None:
-            made = self._made(lines, body, intent, distrusted)
-            trail.placing = made.placing
-            return shown(lines, body, made, intent, active)
+            return await offloop.run(Work.SHOW, len(body), self._shown, lines, body, intent, trail, distrusted)
         where = (
             intent.request.path,
             joined(lines, b"content-type"),
             joined(lines, b"content-security-policy"),
             distrusted,
         )
+        found = self._again.known(where, intent.book, intent.decision, body, accept_encoding(intent.request))
+        work = Work.READ if found is None else Work.CODE
+        return await offloop.run(
+            work, len(body), self._edited, lines, coded, body, intent, trail, distrusted, where, found
+        )
+
+    def _shown(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail, distrusted: frozenset[str]) -> Page:
+        """A preview of a page."""
+        assert intent.active is not None
+        made = self._made(lines, body, intent, distrusted)
+        trail.placing = made.placing
+        return shown(lines, body, made, intent, intent.active)
+
+    def _edited(
+        self,
+        lines: NewLines,
+        coded: bytes,
+        body: bytes,
+        intent: Intent,
+        trail: Trail,
+        distrusted: frozenset[str],
+        where: Where,
+        found: Found | None,
+    ) -> Page:
+        """A page with its edits, made where it is not ``found`` already, and coded; ``coded`` as the shop sent it."""
+        assert intent.book is not None
+        assert intent.decision is not None
         accept = accept_encoding(intent.request)
-        found = self._again.known(where, intent.book, intent.decision, body, accept)
         if found is None:
             found = self._again.made(
                 where, intent.book, intent.decision, body, lambda page: self._made(lines, page, intent, distrusted)

@@ -12,13 +12,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
+from edgeproxy import offloop
+from edgeproxy.content_coding import codings_of
 from edgeproxy.core import freshness, storing
 from edgeproxy.core.freshness import Lines
 from edgeproxy.core.sharing import SharedRequest, is_left_out
+from edgeproxy.offloop import OFTEN, Work
 from edgeproxy.origin import ShopError
 from edgeproxy.pages.counts import Counts
 from edgeproxy.pages.filling import Filling
@@ -30,9 +33,6 @@ from edgeproxy.pages.outcome import Found, Keeping, Outcome, Unshared
 from edgeproxy.pages.store import Store
 
 __all__ = ["Ask", "Asking", "Flight", "Passed", "full_key"]
-
-OFF_LOOP: Final = 64 * 1024
-"""Bytes of a page from which on it is looked through in a thread."""
 
 Ask = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Passed = Callable[[Iterable[tuple[bytes, bytes]], str, bytes], list[tuple[bytes, bytes]]]
@@ -181,10 +181,8 @@ class Asking:
             if size > most:
                 return self._too_big(shared, full, media, most)
         body = b"".join(parts)
-        if size >= OFF_LOOP:
-            why = await asyncio.to_thread(marks, lines, body, self._keeping.page_bytes)
-        else:
-            why = marks(lines, body, self._keeping.page_bytes)
+        clear = size * (OFTEN if codings_of(lines) else 1)
+        why = await offloop.run(Work.SEARCH, clear, marks, lines, body, self._keeping.page_bytes)
         if why:
             return self._refused(shared, full, why)
         stored = make(body)

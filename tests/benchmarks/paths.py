@@ -193,6 +193,55 @@ def connections(*, quick: bool) -> list[Table]:
     return [Table("rewritten, 20 KB", "µs CPU", rows, ("a second",))]
 
 
+def waits(*, quick: bool) -> list[Table]:
+    """What others wait for a kept page while pages are made that nobody has seen: on the loop, or in a thread."""
+    rows = []
+    crowds = ((0, 0), (20, 20)) if quick else ((0, 0), (20, 100), (100, 100), (400, 30), (1000, 10), (2000, 5))
+    with proxy() as ours:
+        asyncio.run(_ask(ours[0], [asking("/shared/20")], 0, 1))
+        for size, rate in crowds:
+            rounds = [asyncio.run(_waits(ours[0], size, rate, 0.1 if quick else 1.5)) for _ in range(1 if quick else 3)]
+            others, theirs = (sorted(times)[len(rounds) // 2] for times in zip(*rounds, strict=True))
+            name = f"{size:,} KB, {rate} a second" if rate else "none (baseline)"
+            rows.append(Row(name, others[1], (f"{others[0]:.2f}", f"{theirs[0]:.1f}" if rate else "")))
+    columns = ("ms, half of them", "ms for a page never seen")
+    return [Table("p99 of kept pages beside pages never seen", "ms", rows, columns)]
+
+
+async def _waits(port: int, size: int, rate: int, seconds: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(median, p99) in ms of kept pages, and of pages never seen, of which ``rate`` come each second."""
+    until = asyncio.get_running_loop().time() + seconds
+    paced = [_paced(port, asking("/shared/20"), 0.003, until) for _ in range(2)]
+    if rate:
+        paced += [_paced(port, asking(f"/fresh/{size}"), 2 / rate, until) for _ in range(2)]
+    times = await asyncio.gather(*paced)
+    return _spread(times[:2]), _spread(times[2:])
+
+
+async def _paced(port: int, question: bytes, gap: float, until: float) -> list[float]:
+    """Milliseconds of each answer, asked for every ``gap`` seconds, or as soon as the one before is there."""
+    loop = asyncio.get_running_loop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
+    times: list[float] = []
+    due = loop.time()
+    while loop.time() < until:
+        due = max(due + gap, loop.time())
+        await asyncio.sleep(due - loop.time())
+        began = loop.time()
+        writer.write(question)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert b" 200 " in head[:20], head
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r")[0]))
+        times.append((loop.time() - began) * 1000)
+    writer.close()
+    return times
+
+
+def _spread(times: Sequence[Sequence[float]]) -> tuple[float, float]:
+    alls = sorted(one for some in times for one in some)
+    return (alls[len(alls) // 2], alls[int(len(alls) * 0.99)]) if alls else (0.0, 0.0)
+
+
 def kept(*, quick: bool) -> list[Table]:
     """Memory for each page that is kept, against the bytes of the page."""
     size, number = (2, 20) if quick else (20, 1500)

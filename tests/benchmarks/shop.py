@@ -6,6 +6,7 @@
     /shared/N           a page of N KB that everybody may keep
     /again/N            the same page for everybody, which nobody may keep
     /new/N              a page that nobody may keep, with another token in it each time
+    /fresh/N            a page that nobody may keep, and that is like no other one
     /drip/N             the same in ten pieces over 450 ms
 """
 
@@ -44,6 +45,8 @@ def _answer(path: str) -> bytes:
         before, after = _page(int(size))
         token = secrets.token_hex(16).encode() if kind == "new" else _TOKEN
         body = before + token + after
+        if kind == "fresh":
+            body = body.replace(b"<p>The end", b"<p>The end %b of it" % secrets.token_hex(4).encode(), 1)
         if kind == "shared":  # what has a token in it is nobody else's
             body = body.replace(b"name=csrf", b"name=kind", 1)
         head = b"Content-Type: text/html; charset=utf-8\r\n" + (_KEPT if kind == "shared" else _OWN)
