@@ -20,19 +20,8 @@ from typing import Final
 
 from edgeproxy.core import durations, schedule
 from edgeproxy.core.memory import MOST_TIMES, Memory, Preference, begun
-from edgeproxy.core.model import (
-    NO_COURTESY,
-    Cap,
-    Courtesy,
-    Experience,
-    HouseRules,
-    Lookback,
-    Outcome,
-    RuleBook,
-    Shop,
-    Source,
-    Visitor,
-)
+from edgeproxy.core.model import Experience, Outcome, RuleBook, Shop, Source, Visitor
+from edgeproxy.core.showings import NO_COURTESY, Cap, Courtesy, HouseRules, Lookback
 from edgeproxy.core.words import both
 
 SELL: Final = "sell"

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from edgeproxy.core import schedule
-from edgeproxy.core.model import NO_COURTESY, Edit, Experience, HouseRules, RuleBook, Slot
+from edgeproxy.core.model import Edit, Experience, RuleBook, Slot
 from edgeproxy.core.overlap import meet, within
 from edgeproxy.core.people import Group, People, audience, people
+from edgeproxy.core.showings import NO_COURTESY, HouseRules
 from edgeproxy.core.words import both
 
 STYLE: Final = "style"

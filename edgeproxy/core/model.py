@@ -1,7 +1,8 @@
 """The nouns of a decision: what a visitor, a request, a rule and an answer are.
 
 Here: frozen data, nothing that acts.  Not here: bytes of pages (``html.model``), sockets, files, clocks.
-Everybody may import this module; it imports only the standard library and the noun ``memory``.
+Everybody may import this module; it imports only the standard library and the nouns ``memory`` and
+``showings``.
 
 Times are seconds since the epoch (``float``, UTC) unless a name says otherwise; paths are the raw path
 before ``?`` as it came on the wire, one character a byte (latin-1).
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import Protocol
 
 from edgeproxy.core.memory import Memory
+from edgeproxy.core.showings import NO_COURTESY, NO_LIMITS, Courtesy, HouseRules, Lookback
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 """Header lines in wire order, names lower-case, duplicates kept (RFC 9110, 5.2)."""
@@ -238,75 +240,6 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
-    """Shown at most ``times`` within any ``seconds``."""
-
-    times: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not before ``seconds`` have passed since ``event`` last happened."""
-
-    event: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Suppress:
-    """Not within ``seconds`` of buying something of one of these categories."""
-
-    bought: tuple[str, ...]
-    seconds: float
-    said: bool  # the rule says so itself; else it comes with ``purpose = "sell"``
-
-
-@dataclass(frozen=True, slots=True)
-class Courtesy:
-    """How an experience behaves towards one visitor over time (``core.courtesy`` judges it)."""
-
-    code: str = ""  # under which its showings are remembered: its group's, where it has one
-    cap: Cap | None = None
-    gap: float | None = None  # seconds between two showings
-    not_before: Wait | None = None
-    stop_after: tuple[str, ...] = ()  # events
-    suppress: Suppress | None = None
-    group: str | None = None
-
-    @property
-    def counted(self) -> bool:
-        """Its showings are remembered."""
-        return self.cap is not None or self.gap is not None
-
-    @property
-    def needs_memory(self) -> bool:
-        """Of who may not be remembered nobody knows whether it would be rude."""
-        said = self.suppress is not None and self.suppress.said
-        return self.counted or said or self.not_before is not None or bool(self.stop_after)
-
-
-NO_COURTESY = Courtesy()
-
-
-@dataclass(frozen=True, slots=True)
-class Lookback:
-    """How much of the showings under one code has to be remembered: so many, from so many seconds back."""
-
-    times: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class HouseRules:
-    """What holds for all experiences together ([courtesy] in shop.toml); None: no limit."""
-
-    slots_a_page: int | None = None  # personalised slots
-    sells_a_day: int | None = None  # showings with the purpose "sell", in any 24 hours
-    sell_share: float | None = None  # of the experiences, that may sell; None: half, and only a warning anyway
-
-
-@dataclass(frozen=True, slots=True)
 class Experience:
     """What an audience gets; the file's name is its name."""
 
@@ -402,7 +335,7 @@ class Shop:
     language: str  # of our own error pages and notices: "en", "sv", "de"
     where: Where
     consent: Consent | None = None  # None: nothing is said, so none is needed
-    courtesy: HouseRules = HouseRules()
+    courtesy: HouseRules = NO_LIMITS
 
 
 class Names(Protocol):

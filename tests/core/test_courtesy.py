@@ -18,8 +18,9 @@ from edgeproxy.core.decide import decide
 from edgeproxy.core.durations import DAY, HOUR, MINUTE, WEEK
 from edgeproxy.core.lint import ROOM
 from edgeproxy.core.memory import MOST_TIMES, Memory, Preference, begun, day_of, minute_of
-from edgeproxy.core.model import Cap, Outcome, RuleBook, Source, Suppress, Visitor, Wait
+from edgeproxy.core.model import Outcome, RuleBook, Source, Visitor
 from edgeproxy.core.rulefile import parse
+from edgeproxy.core.showings import Cap, Suppress, Wait
 from edgeproxy.core.signing import Keys
 from edgeproxy.html.checks import HtmlMarkup
 from tests.core.books import ask

@@ -17,9 +17,9 @@ from edgeproxy.core.conditions import Labels, shapes
 from edgeproxy.core.courtesy import SELL
 from edgeproxy.core.durations import DAY, MINUTE
 from edgeproxy.core.memory import CODE, MOST_TIMES
-from edgeproxy.core.model import NO_COURTESY, Cap, Courtesy, HouseRules, Suppress, Wait
 from edgeproxy.core.rules.fields import NAME, NAME_SCHEMA, Field, Row, number
 from edgeproxy.core.rules.sheet import Spot
+from edgeproxy.core.showings import NO_COURTESY, Cap, Courtesy, HouseRules, Suppress, Wait
 from edgeproxy.core.words import meant
 
 SAME: Final = "same category"

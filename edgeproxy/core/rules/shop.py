@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from edgeproxy.core.conditions import Labels
-from edgeproxy.core.model import Consent, HouseRules, Shop, Where
+from edgeproxy.core.model import Consent, Shop, Where
 from edgeproxy.core.rules import consent
 from edgeproxy.core.rules.caching import CACHE
 from edgeproxy.core.rules.courtesy import COURTESY
 from edgeproxy.core.rules.fields import Field, Row, flag, names, paths, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
 from edgeproxy.core.schedule import MomentError, zone
+from edgeproxy.core.showings import HouseRules
 from edgeproxy.core.words import meant
 
 FILE = "shop.toml"
