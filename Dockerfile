@@ -24,6 +24,6 @@ ENV EDGEPROXY_LISTEN=0.0.0.0:8080 \
 
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8081/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://{os.environ[\"EDGEPROXY_ADMIN\"]}/healthz', timeout=2)"]
 ENTRYPOINT ["edgeproxy"]
 CMD ["serve"]

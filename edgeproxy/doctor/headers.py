@@ -181,8 +181,9 @@ def caches(seen: Observed) -> Iterator[Finding]:
     shared = [page for page in slotted if _shared(page.last)]
     if shared:
         values = [f"{shown(page.path)} ({shown(_shared(page.last), 60)})" for page in shared]
-        do = "these pages vary by visitor from now on: edgeproxy sends them as private, so a CDN before it no longer"
-        do += " answers them, and the shop sees every visit; narrow `on` in slots.toml where that is too much"
+        do = "these pages vary by visitor from now on: edgeproxy sends them as private, and a CDN before it no longer"
+        do += " answers them. edgeproxy keeps them itself instead, and makes each visitor's edits on what it keeps;"
+        do += " narrow `on` in slots.toml where the CDN should go on answering"
         yield Finding(_LOOK, "cache", "Pages with slots may be kept by shared caches today", some(values), do)
     both = [page for page in seen.documents if _shared(page.last) and page.last.all("set-cookie")]
     if both:

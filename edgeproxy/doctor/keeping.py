@@ -41,4 +41,6 @@ def keeping(seen: Observed) -> Iterator[Finding]:
         yield Finding(Severity.LOOK, "cache", "A [[cache]] table names pages that cannot be kept", said, do)
     rest = [f"{shown(page.path)}: {kept.says}" for page, kept in judged if (page, kept) not in lost]
     if rest:
-        yield Finding(Severity.FINE, "cache", "What edgeproxy keeps for many", some(rest, 2))
+        any_kept = any(kept.kept for page, kept in judged if (page, kept) not in lost)
+        title = "What edgeproxy keeps for many" if any_kept else "Each visit asks the shop"
+        yield Finding(Severity.FINE, "cache", title, some(rest, 2))
