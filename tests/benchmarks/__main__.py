@@ -21,6 +21,7 @@ BENCHMARKS: Final[Mapping[str, Callable[..., list[Table]]]] = {
     "crowds": pure.crowds,
     "ways": paths.ways,
     "connections": paths.connections,
+    "workers": paths.workers,
     "waits": paths.waits,
     "kept": paths.kept,
     "drip": paths.drip,
