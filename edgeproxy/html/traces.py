@@ -52,6 +52,8 @@ _ABOUT: Final = re.compile(rb".*(?:param|header|field|cookie)[_-]?(?:name)?", re
 
 _IN_SCRIPT: Final = re.compile(rb"""(?:\\?["'])?\s{0,8}[:=]\s{0,8}\\?["']([^"'\\\s<>]{8,512})\\?["']""")
 _IN_ADDRESS: Final = re.compile(rb"=([A-Za-z0-9,_.!%-]{12,})")
+_TOKEN_IN_ADDRESS: Final = re.compile(rb"=([A-Za-z0-9_.~%+-]{8,512})")
+_KEY_IN_PATH: Final = re.compile(rb"/([A-Za-z0-9]{8,64})(?![A-Za-z0-9])")  # OpenMage: …/form_key/VALUE/
 _RANDOM: Final = re.compile(rb"(?=.*[0-9])|(?=.*[a-z])(?=.*[A-Z])|.{20}", re.DOTALL)
 _POLICY: Final = re.compile(rb"'nonce-[^']{1,256}'", re.IGNORECASE)
 _NONCED: Final = frozenset({b"script", b"style", b"link"})
@@ -104,6 +106,8 @@ def _around(body: bytes, start: int, end: int, looked: int) -> tuple[str, int, i
     name = body[start:end]
     if body[start - 1 : start] in (b"?", b"&", b";") and _SESSION.fullmatch(name) and _IN_ADDRESS.match(body, end):
         return f"a session id (in an address: {_shown(name)})", looked, 0
+    if _is_in_address(body, start, end, name):
+        return f"a token (in an address: {_shown(name)})", looked, 0
     opened = body.rfind(b"<", max(0, start - _BACK), start)
     if opened > body.rfind(b">", max(0, start - _BACK), start):
         if opened == looked:
@@ -118,6 +122,16 @@ def _around(body: bytes, start: int, end: int, looked: int) -> tuple[str, int, i
         if _SESSION.fullmatch(name):
             return f"a session id (in a script: {_shown(name)})", looked, 0
     return "", looked, 0
+
+
+def _is_in_address(body: bytes, start: int, end: int, name: bytes) -> bool:
+    """A parameter, or a step of a path, that holds a token: a link that works for one visitor."""
+    before = body[start - 1 : start]
+    if before in (b"?", b"&", b";"):
+        said = _TOKEN_IN_ADDRESS.match(body, end) if _TOKEN.fullmatch(name) else None
+    else:
+        said = _KEY_IN_PATH.match(body, end) if before == b"/" and name.lower() == b"form_key" else None
+    return said is not None and _RANDOM.match(said[1]) is not None
 
 
 def _in_tag(tag: bytes) -> str:
