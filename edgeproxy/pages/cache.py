@@ -138,7 +138,9 @@ class PageCache:
         self.known.saw(shared, status, lines)
 
     async def _turn(self, shared: SharedRequest, full: FullKey, fill: bool) -> Outcome:
-        page = self.store.get(full) or self._uncoded(shared)
+        page = self.store.get(full)
+        if page is None and not fill:
+            page = self._uncoded(shared)
         if page is not None:
             if shared.cookies and not page.everyone:
                 return Unshared(f'the cookie "{shared.cookies[0][:60]}" may change it')
@@ -167,7 +169,9 @@ class PageCache:
         return outcome
 
     def _uncoded(self, shared: SharedRequest) -> StoredPage | None:
-        """For who takes no coding (as players ask for parts): what is kept for others, and has none; None: nothing.
+        """For who takes no coding and asks for less than a whole answer, as players do: what is kept for others.
+
+        That must have no coding either; None: there is none.
 
         Not where the shop varies by Accept-Encoding: then it is not said to be the same (RFC 9111, 4.1).
         """
