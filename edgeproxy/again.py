@@ -9,14 +9,15 @@ and segments, and the path: all of these are compared, the bytes last.  So nobod
 
     the same bytes        what leaves is the same, coded and all (once it was coded for bytes that came twice)
     other values in it    a token, a number, a time (``html.likeness``): the same edits at places that have moved;
-                          nothing is parsed and nothing is placed, the page is spliced and coded
+                          nothing is parsed and nothing is placed, the page is spliced and coded.  A nonce is such a
+                          value too, as long as no edit says it: then the page is made anew
     anything else         another page, which is remembered in place of this one
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final
@@ -25,7 +26,7 @@ from edgeproxy.bounded import Bounded, unheard
 from edgeproxy.core.model import Decision, Experience, RuleBook
 from edgeproxy.html import charset as charsets
 from edgeproxy.html.likeness import Run, Shift, beside_tags, differences, looks_at_values, values
-from edgeproxy.html.model import Unplannable
+from edgeproxy.html.model import Splice, Unplannable
 from edgeproxy.html.render import render
 from edgeproxy.personalise import Personalised, children_of
 from edgeproxy.plans import weight
@@ -37,7 +38,7 @@ VARIANTS: Final = 64  # of one page
 SETTLED: Final = 3  # times in a row that a page came which is like the one remembered, before it takes its place
 
 Where = tuple[str, str | None, str | None, frozenset[str]]
-"""A path, the page's Content-Type and policy, and its distrusted slots."""
+"""A path, the page's Content-Type and policy (its nonces nameless: ``html.csp``), and its distrusted slots."""
 Make = Callable[[bytes], Personalised]
 """How a page (its bytes in the clear) is made for the decision in question."""
 _Who = tuple[object, ...]
@@ -145,8 +146,7 @@ class Again:
                         return found
                 return Found(make(body), body, None, same)
         made = make(body)
-        if made.plan is not None and made.plan.nonce is None:  # with one, no two pages are alike
-            self._remember(where, _Seen(book, body), decision, made)
+        self._remember(where, _Seen(book, body), decision, made)
         return Found(made, body)
 
     def keep(self, where: Where, book: RuleBook, decision: Decision, found: Found, accept: bytes, coded: Coded) -> None:
@@ -165,7 +165,7 @@ class Again:
 
     def _remember(self, where: Where, seen: _Seen, decision: Decision, made: Personalised) -> None:
         plan, placing = made.plan, made.placing
-        if plan is None:
+        if plan is None or (plan.nonce is not None and _says(placing.splices, plan.nonce)):
             return
         spliced = not placing.roundtrips
         asked = [place.slot.find for place in plan.slots.values()]
@@ -218,6 +218,11 @@ def _with(made: Personalised, body: bytes, runs: list[Run] | tuple[()]) -> Perso
     if runs and any(grown for _, _, grown in runs):
         splices = Shift(runs).splices(splices)
     return replace(made, body=render(body, splices))
+
+
+def _says(splices: Sequence[Splice], nonce: str) -> bool:
+    """Whether an edit holds the page's nonce, or, where that is too short to tell, could."""
+    return len(nonce) < 8 or any(nonce.encode() in one.text for one in splices)
 
 
 def _who(decision: Decision) -> _Who:

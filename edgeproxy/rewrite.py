@@ -18,6 +18,7 @@ from edgeproxy.bounded import unheard
 from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress, decode, encode
 from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
+from edgeproxy.html.csp import nameless
 from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
 from edgeproxy.offloop import OFTEN, Work
@@ -223,7 +224,7 @@ class Rewriter:
         where = (
             intent.request.path,
             joined(lines, b"content-type"),
-            joined(lines, b"content-security-policy"),
+            nameless(joined(lines, b"content-security-policy")),
             distrusted,
         )
         found = self._again.known(where, intent.book, intent.decision, body, accept_encoding(intent.request))

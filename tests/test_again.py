@@ -147,6 +147,50 @@ async def test_an_attribute_that_is_changed_may_be_the_one_that_differs() -> Non
         assert (await asked.ask("/", stage="new")).body == page.replace(value, b"ours")
 
 
+NONCED = PAGE.replace(b"</main>", b'</main><script nonce="NONCE">go()</script>')
+
+
+def nonced(nonce: str) -> Told:
+    policy = f"script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'nonce-{nonce}'"
+    return told(NONCED.replace(b"NONCE", nonce.encode()), ("Content-Security-Policy", policy))
+
+
+async def test_a_page_with_another_nonce_is_neither_parsed_nor_placed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, called = World(Shop(told())), counting(monkeypatch)
+    for number in range(5):
+        asked.shop.answer = nonced(f"r4nd0m+{number**9}==")
+        got = await asked.ask("/", stage="new")
+        (page,) = asked.shop.answer.chunks
+        assert isinstance(page, bytes)
+        assert got.body == page.replace(b'<nav id="menu"><a href="/a">A</a></nav>', b"")
+    assert called == ["personalise", "encode", *["encode"] * 4]
+
+
+@pytest.mark.parametrize("in_body", [True, False])
+async def test_an_edit_with_a_nonce_has_that_of_its_own_page(in_body: bool) -> None:
+    rules = {**RULES, "fragments/thanks.html": '<script nonce="{{ nonce }}">thanks()</script>'}
+    asked = World(Shop(told()), rules=rules)
+    for nonce in ("r4nd0m+1==", "r4nd0m+22==", "r4nd0m+22==", "short", "other"):
+        asked.shop.answer = nonced(nonce)
+        if not in_body:
+            asked.shop.answer.chunks = [PAGE]
+        got = await asked.ask("/", stage="loyal")
+        assert b'<script nonce="%b">thanks()' % nonce.encode() in got.body
+    asked = World(Shop(told()), rules={**RULES, "experiences/thanks.toml": 'for = "regulars"\n[[edit]]\nstyle = "p{}"'})
+    for nonce in ("r4nd0m+1==", "r4nd0m+22==", "r4nd0m+22=="):
+        asked.shop.answer = nonced(nonce)
+        assert b'<style nonce="%b">p{}</style></head>' % nonce.encode() in (await asked.ask("/", stage="loyal")).body
+
+
+async def test_two_nonces_are_not_one() -> None:
+    """A style is let through where all lists name one nonce."""
+    asked = World(Shop(told()), rules={**RULES, "experiences/calm.toml": 'for = "newcomers"\n[[edit]]\nstyle = "p{}"'})
+    for one, other in (("aaaaaaaa1", "aaaaaaaa2"), ("bbbbbbbb1", "bbbbbbbb1")):
+        policy = f"style-src 'nonce-{one}', style-src 'nonce-{other}'"
+        asked.shop.answer = told(PAGE, ("Content-Security-Policy", policy))
+        assert (b"<style" in (await asked.ask("/", stage="new")).body) is (one == other)
+
+
 async def test_a_slot_may_be_found_by_the_value_that_differs() -> None:
     rules = {**RULES, "slots.toml": RULES["slots.toml"].replace("#menu", "[data-n='3'] #menu")}
     asked = World(Shop(told()), rules=rules)

@@ -1,6 +1,7 @@
 """What a page's Content-Security-Policy lets us do: inline styles, and the nonce that lets more through.
 
-Here: ``read``, pure.  Called by ``plan``.  Several policies hold together: each must allow.
+Here: ``read``, called by ``plan``; ``nameless``, called by whoever remembers pages; pure.  Several policies hold
+together: each must allow.
 
 Source: CSP Level 3, 2.2 (parsing), 6.8.3 (fallbacks), 6.7.3.2 (inline behaviour).
 """
@@ -47,6 +48,14 @@ def read(policies: Iterable[str]) -> Csp:
         all(_all_inline(sources) or (nonce is not None and nonce in _NONCE.findall(sources)) for sources in styles),
         all({"'self'", "*"} & set(sources.lower().split()) for sources in styles),
     )
+
+
+def nameless(header: str | None) -> str | None:
+    """A header's policies with their nonces numbered: two headers that differ in nonces alone come to the same."""
+    if header is None or "nonce-" not in header.lower():
+        return header
+    numbers: dict[str, int] = {}
+    return _NONCE.sub(lambda found: f"'nonce-{numbers.setdefault(found[1], len(numbers))}'", header)
 
 
 def _directives(policy: str) -> dict[str, str]:
