@@ -145,9 +145,10 @@ class PageCache:
             if shared.cookies and not page.everyone:
                 return Unshared(f'the cookie "{shared.cookies[0][:60]}" may change it')
             at, tick = self._clock(), self._ticks()
-            may, gone = freshness.use(page.freshness, at, tick), self.known.fails(full)
+            may = freshness.use(page.freshness, at, tick)
             if may is Use.FRESH:
                 return Found(page, "hit")
+            gone = self.known.fails(full)
             if may is Use.STALE_WHILE_REVALIDATE:
                 if full not in self._flights and gone is None:
                     self._fly(shared, full, page)
