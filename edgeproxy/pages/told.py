@@ -13,6 +13,7 @@ from edgeproxy.core import durations, storing
 from edgeproxy.core.cacherules import rule_for
 from edgeproxy.core.model import CacheRule, RuleBook
 from edgeproxy.core.policy import BIGGEST_PAGE
+from edgeproxy.pages.making import everyone
 from edgeproxy.pages.marks import marks
 
 __all__ = ["Kept", "would_keep"]
@@ -45,5 +46,5 @@ def would_keep(
     who = f"says {rule.where.short}" if terms.from_rule and rule is not None else "says the shop"
     if not terms.lifetimes.fresh:
         return Kept(True, f"kept for many, and the shop is asked each time whether it still holds: {who}", rule)
-    whom = "many" if terms.declared else "visitors without cookies"
+    whom = "many" if everyone(lines, terms) else "visitors without cookies"
     return Kept(True, f"kept for {whom} for {durations.words(terms.lifetimes.fresh)}: {who}", rule)

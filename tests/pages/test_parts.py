@@ -206,3 +206,16 @@ def test_what_would_be_kept_is_told_with_the_reason() -> None:
     assert would_keep(book, "/c/x", 200, [html], token, NOON).says == (
         "not kept for many: a CSRF token (the input csrf_token)"
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "whom"),
+    [
+        ([(b"cache-control", b"public, max-age=60")], "many"),
+        ([(b"cache-control", b"public, max-age=60"), (b"vary", b"Cookie")], "visitors without cookies"),
+        ([(b"cache-control", b"max-age=60")], "visitors without cookies"),
+    ],
+)
+def test_whom_a_kept_page_is_for_is_told(lines: list[tuple[bytes, bytes]], whom: str) -> None:
+    told = would_keep(book_of(RULES), "/x", 200, [(b"content-type", b"text/html"), *lines], PAGE, NOON)
+    assert told.says == f"kept for {whom} for 1 minute: says the shop"
