@@ -8,7 +8,7 @@ the path ends at its ``?``.
 from __future__ import annotations
 
 import json
-import os
+import random
 import re
 import threading
 from collections import deque
@@ -121,7 +121,10 @@ def as_text(served: Served | Again, *, short: bool = True) -> str:
 
 def _new_id() -> str:
     """As ``sanitise.new_request_id``, for the thread that writes: chance that belongs to nobody else."""
-    return os.urandom(8).hex()
+    return f"{_chance.getrandbits(64):016x}"
+
+
+_chance: Final = random.Random()
 
 
 def _asked(served: Served) -> str:

@@ -59,6 +59,7 @@ class Who(NamedTuple):
 
     visitor: Visitor  # as the book sees them
     labels: tuple[Hashable, ...]  # ``core.alike``: who has the same is decided alike
+    mark: bytes  # the same in one piece, whose hash is known: labels, booleans and small numbers have one spelling
     since: float  # they are who they are from … to, in seconds since the epoch
     until: float
     recollection: Recollection | None  # what is remembered of them; None: the book looks at nothing of it
@@ -146,10 +147,11 @@ class Judge:
         said = None if visitor.source is Source.DISBELIEVED else labels(book, visitor, now)
         if said is None:
             return None
+        mark = repr(said).encode()
         if recollection is NOTHING:
-            return Who(visitor, said, since, until, None)
+            return Who(visitor, said, mark, since, until, None)
         begins, ends = recollection.settled
-        return Who(visitor, said, max(since, begins), min(until, ends), recollection)
+        return Who(visitor, said, mark, max(since, begins), min(until, ends), recollection)
 
     def shared(self, asked: Asked, book: RuleBook, *, identity: bool) -> SharedRequest | None:
         """As the page cache sees it; None where it wants a page of its own."""
@@ -186,7 +188,9 @@ class Judge:
 
     def kept_cookies(self, jar: bytes) -> bytes | None:
         """What of a Cookie line reaches the page cache; None: a preview's is in it."""
-        return None if b"edge_preview" in jar else without(jar, OWN_COOKIES)
+        if jar.count(b"edge_") > (b"edge_visitor" in jar):  # one look at most lines
+            return None if b"edge_preview" in jar else without(jar, OWN_COOKIES)
+        return jar
 
     def cookie_names(self, jar: bytes) -> tuple[str, ...]:
         """The names of cookies, as the page cache sees them."""

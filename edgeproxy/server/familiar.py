@@ -102,4 +102,4 @@ class Familiar:
     def answered(self, line: bytes, gist: Gist, hit: Hit) -> None:
         """Heads with this request line and this gist get the same."""
         if self._room.take(len(line) + _GIST):
-            self.gists.setdefault(line, {})[gist.key] = hit
+            self.gists.setdefault(line, {})[gist[0]] = hit

@@ -203,10 +203,13 @@ class FastLane:
             return None
         now = self._clock()
         gist = familiar.gist(rest, self._looks, now)
-        hit = None if gist is None else gists.get(gist.key)
-        if gist is None or hit is None or not self._is_quiet(gist.who, hit.request, hit.ready, now):
+        if gist is None:
             return None
-        return Found(hit, gist.who.since, gist.who.until, gist.client, gist.request_id)
+        key, who, client, request_id = gist
+        hit = gists.get(key)
+        if hit is None or not self._is_quiet(who, hit.request, hit.ready, now):
+            return None
+        return Found(hit, who.since, who.until, client, request_id)
 
     def answer(self, found: Found, defaults: list[tuple[bytes, bytes]], began: float) -> tuple[bytes, bytes] | None:
         """Head and body; None: the app is to answer.  ``began`` is by ``perf_counter``, ``defaults`` the Date."""

@@ -52,6 +52,7 @@ _NOTHING: Final = b""
 _OVERHEAD: Final = 200  # bytes that a remembered line takes beside its own
 _JAR: Final = 700  # the same for cookies
 _MOST_NAMES: Final = 1024
+_MOST_ONCE: Final = 4096  # lines that came once: their hashes
 
 
 class Looks(NamedTuple):
@@ -61,14 +62,9 @@ class Looks(NamedTuple):
     varying: frozenset[bytes]  # fields beside the key that kept pages vary by
 
 
-class Gist(NamedTuple):
-    """What of a head an answer can depend on, and who asks."""
-
-    key: tuple[Hashable, ...]
-    who: Who
-    client: str  # the visitor's address, where a trusted proxy told it
-    request_id: str  # where a proxy in front has made one
-    looks: Looks
+Gist = tuple[tuple[Hashable, ...], Who, str, str]
+"""What of a head an answer can depend on; who asks; their address and the request's id, where a trusted proxy told
+them, else ""."""
 
 
 class _Memo(NamedTuple):
@@ -89,6 +85,23 @@ _Said = bytes | Jar | _Memo | _Client | _RequestId
 _Say = Callable[[bytes, bytes], _Said | None]
 
 
+class _Unusual(Exception):
+    """A line that the app judges."""
+
+
+class _Lines(dict[bytes, _Said]):
+    """Lines that came before; another one is judged as it is looked up."""
+
+    __slots__ = ("_judged",)
+
+    def __init__(self, judged: Callable[[bytes], _Said]) -> None:
+        super().__init__()
+        self._judged = judged
+
+    def __missing__(self, line: bytes) -> _Said:
+        return self._judged(line)
+
+
 class Reader:
     """Of all connections over one scheme whose other ends are believed, or not (``trusted``).
 
@@ -101,8 +114,9 @@ class Reader:
         self._trusted = trusted
         self._most = most
         self._looks: Looks | None = None
-        self._lines: dict[bytes, _Said] = {}
+        self._lines = _Lines(self._judged)
         self._bytes = 0
+        self._once: set[int] = set()
         self._names: dict[bytes, _Say | None] = {}
         self._sayings: Mapping[bytes, Callable[[bytes], Hashable]] = {}
         self._reads: frozenset[bytes] = frozenset()
@@ -120,6 +134,7 @@ class Reader:
         self._reads = READS if looks.book.recall is not None else frozenset()
         self._lines.clear()
         self._bytes = 0
+        self._once.clear()
         self._names.clear()
         self._jars = Jars(self._judge, looks.book, most=self._most)
         return self._jars
@@ -129,59 +144,59 @@ class Reader:
         jars = self._jars
         if jars is None or looks is not self._looks:
             jars = self._use(looks)
-        known = self._lines
         key: list[Hashable] = []
         jar = EMPTY
         memos: RawHeaders = ()
         client: str | None = None
         request_id = ""
-        for line in lines:
-            said = known.get(line)
-            if said is None:
-                said = self._judged(line)
-                if said is None:
-                    return None
-            if said is _NOTHING:
-                continue
-            if isinstance(said, bytes):
-                key.append(said)
-            elif isinstance(said, Jar):
-                if jar is not EMPTY:
-                    return None
-                jar = said
-            elif isinstance(said, _Memo):
-                memos = (*memos, said.line)
-                key.append(line)
-            elif isinstance(said, _Client):
-                if client is not None:
-                    return None
-                client = said.address
-            else:
-                if request_id:
-                    return None
-                request_id = said.text
+        try:
+            for one in filter(None, map(self._lines.__getitem__, lines)):  # without what says nothing
+                if isinstance(one, bytes):
+                    key.append(one)
+                elif isinstance(one, Jar):
+                    if jar is not EMPTY:
+                        return None
+                    jar = one
+                elif isinstance(one, _Memo):
+                    memos = (*memos, one.line)
+                    key.append(one)
+                elif isinstance(one, _Client):
+                    if client is not None:
+                        return None
+                    client = one.address
+                elif isinstance(one, _RequestId):
+                    if request_id:
+                        return None
+                    request_id = one.text
+        except _Unusual:
+            return None
         who = jars.who(jar, memos, now)
         if who is None:
             return None
-        key += (jar.bearings, who.labels)
-        return Gist(tuple(key), who, client or "", request_id, looks)
+        key += (jar.bearings, who.mark)
+        return tuple(key), who, client or "", request_id
 
     # ------------------------------------------------------------------ a line
 
-    def _judged(self, line: bytes) -> _Said | None:
-        """What a line comes to, which is remembered; None: it is unusual."""
+    def _judged(self, line: bytes) -> _Said:
+        """What a line comes to, remembered when it comes for the second time; raises _Unusual."""
         name, _, value = line.partition(b": ")
         if not value or value[0] == 32 or value[-1] == 32 or len(line.translate(None, _CONTROLS)) < len(line):
-            return None
+            raise _Unusual
         say = self._names.get(name, _unknown)
         if say is _unknown:
             say = self._say(name.lower()) if _NAME(name) else None
             if len(self._names) < _MOST_NAMES:
                 self._names[name] = say
-        if say is None:
-            return None
-        said = say(name.lower(), value)
-        if said is not None and said.__class__ is not _RequestId:
+        said = None if say is None else say(name, value)
+        if said is None:
+            raise _Unusual
+        once = hash(line)
+        if once not in self._once:  # most new lines never come again
+            if len(self._once) >= _MOST_ONCE:
+                self._once.clear()
+            self._once.add(once)
+        elif said.__class__ is not _RequestId:
             size = len(line) + (_JAR if said.__class__ is Jar else _OVERHEAD)
             self._bytes += size
             if self._bytes > self._most:
@@ -224,9 +239,10 @@ class Reader:
         return _kept
 
     def _cookie(self, name: bytes, value: bytes) -> _Said | None:
-        return self._jars.jar((name, value)) if self._jars is not None else None
+        return self._jars.jar((b"cookie", value)) if self._jars is not None else None
 
     def _saying(self, name: bytes, value: bytes) -> _Said:
+        name = name.lower()
         return b"%b: %r" % (name, self._sayings[name](value))
 
     def _client(self, name: bytes, value: bytes) -> _Said:
@@ -247,7 +263,7 @@ def _nothing(name: bytes, value: bytes) -> _Said:
 
 
 def _kept(name: bytes, value: bytes) -> _Said:
-    return b"%b: %b" % (name, value)
+    return b"%b: %b" % (name.lower(), value)
 
 
 def _connection(name: bytes, value: bytes) -> _Said | None:
@@ -259,7 +275,7 @@ def _accept(name: bytes, value: bytes) -> _Said:
 
 
 def _memo(name: bytes, value: bytes) -> _Said:
-    return _Memo((name, value))
+    return _Memo((name.lower(), value))
 
 
 def _request_id(name: bytes, value: bytes) -> _Said | None:

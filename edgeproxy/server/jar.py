@@ -6,7 +6,7 @@ judgements themselves (``asked.Judge``, ``core.sharing``), other lines (``gist``
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, NamedTuple
 
 from edgeproxy.core import cookies
@@ -34,6 +34,29 @@ class Jar(NamedTuple):
 EMPTY: Final = Jar((), (), frozenset())
 
 
+_NONE: Final[Bearings] = frozenset()
+_NAMELESS: Final = frozenset({("",)})
+"""In place of a bearing: a pair without a name is told from nothing at all by its value."""
+
+
+class _Bearings(dict[bytes, Bearings]):
+    """How cookies bear on a kept page, by their names with whatever space is around them; bounded."""
+
+    __slots__ = ("_bearing",)
+
+    def __init__(self, bearing: Callable[[bytes], Bearings]) -> None:
+        super().__init__()
+        self._bearing = bearing
+
+    def __missing__(self, name: bytes) -> Bearings:
+        found = self._bearing(name) if name.strip() else _NAMELESS
+        if len(name) <= _LONGEST_NAME:
+            if len(self) >= _MOST_NAMES:
+                self.clear()
+            self[name] = found
+        return found
+
+
 class Jars:
     """Of one kind of connections, for one book; remembers visitors up to ``most`` bytes, then forgets them all."""
 
@@ -44,36 +67,31 @@ class Jars:
         self._bytes = 0
         consent = book.shop.consent if book.recall is not None else None
         asked = [consent.cookie.encode()] if consent is not None and consent.needed else []
-        self._proving = (*judge.proving, *asked)
+        self._visitor, state = judge.proving
+        self._others = (state, *asked)  # the state is ours: nothing of it is kept
+        self._asks = bool(asked)
         self._whos: dict[Hashable, Who] = {}
-        self._bearings: dict[bytes, Bearings] = {}
+        self._bearings = _Bearings(self._bearing)
 
     def jar(self, line: tuple[bytes, bytes]) -> Jar | None:
         """That of a Cookie line; None: it is the app's."""
         kept = self._judge.kept_cookies(line[1])
         if kept is None:
             return None
-        bearings: Bearings = frozenset()
-        known = self._bearings
-        for pair in kept.split(b";"):
-            name = pair.partition(b"=")[0].strip()
-            found = known.get(name)
-            if found is None:
-                found = self._bearing(name, pair)
-            if found:
-                bearings |= found
-        value = line[1]
-        proofs = tuple([tuple(cookies.values((value,), name)) if name in value else () for name in self._proving])
+        pairs = kept.split(b";")
+        found = set(map(self._bearings.__getitem__, [pair.partition(b"=")[0] for pair in pairs]))
+        if _NAMELESS in found:
+            found = {self._bearing(pair) for pair in pairs}
+        bearings = _NONE.union(*found) if len(found) > 1 else found.pop()
+        lines = (line[1],)
+        proofs: tuple[tuple[bytes, ...], ...] = (tuple(cookies.values(lines, self._visitor)),)
+        if self._asks or kept is not line[1]:
+            proofs += tuple([tuple(cookies.values(lines, name)) for name in self._others])
         return Jar((line,), proofs, bearings)
 
-    def _bearing(self, name: bytes, pair: bytes) -> Bearings:
+    def _bearing(self, pair: bytes) -> Bearings:
         names = self._judge.cookie_names(pair)
-        found = frozenset({one for each in names if (one := bearing(self._book, each)) is not None})
-        if 0 < len(name) <= _LONGEST_NAME:  # what has no name is told by its value
-            if len(self._bearings) >= _MOST_NAMES:
-                self._bearings.clear()
-            self._bearings[name] = found
-        return found
+        return frozenset({one for each in names if (one := bearing(self._book, each)) is not None})
 
     def who(self, jar: Jar, memos: RawHeaders, now: float) -> Who | None:
         """The visitor by their cookies and these lines (``core.recollect.READS``); None: they prove nothing now."""

@@ -124,12 +124,14 @@ class Bench:
         found = {"trust": (ip_network("10.0.0.0/8"),), "country_header": "cf-ipcountry"}
         self.judge = Front(World(shop=Shop(told()), settings=found)).lane._judge
 
-    def judged(self, lines: list[str], book: RuleBook, varying: frozenset[bytes], *, trusted: bool, path: str) -> Any:
+    @functools.cache  # noqa: B019 - there is one
+    def judged(self, lines: tuple[str, ...], name: str, varying: frozenset[bytes], *, trusted: bool, path: str) -> Any:
         """All that a hit is looked up by, and what is told of it; None: the app's."""
+        book = self.books[name]
         headers = [(b"host", b"shop.example")]
         for line in lines:
-            name, _, value = line.encode("latin-1").partition(b": ")
-            headers.append((name.lower(), value.strip(b" \t")))
+            field, _, value = line.encode("latin-1").partition(b": ")
+            headers.append((field.lower(), value.strip(b" \t")))
         peer = "10.0.0.1" if trusted else "203.0.113.9"
         asked = self.judge.asked("GET", path.encode(), headers, peer, "http", book=book, now=NOON)
         if asked is None or not _keeps_alive(headers):
@@ -138,7 +140,7 @@ class Bench:
         if None in places:
             return None
         return _what_counts(asked), [
-            (one.key, bool(one.cookies), [one.left_out.get(name) for name in sorted(varying)]) for one in places if one
+            (one.key, bool(one.cookies), [one.left_out.get(each) for each in sorted(varying)]) for one in places if one
         ]
 
 
@@ -172,6 +174,12 @@ def gist_of(lines: list[str], reader: Reader, looks: Looks) -> Gist | None:
     return reader.read([b"Host: shop.example", *(line.encode("latin-1") for line in lines)], looks, NOON)
 
 
+@functools.cache
+def reader_of(name: str, varying: frozenset[bytes], trusted: bool) -> tuple[Reader, Looks]:
+    """One that goes on remembering, as one does."""
+    return Reader(bench().judge, trusted=trusted, most=1 << 16), Looks(bench().books[name], varying)
+
+
 def doubled(lines: list[str]) -> bool:
     names = [line.partition(":")[0].lower() for line in lines]
     return "host" in names or len(set(names)) < len(names)
@@ -181,23 +189,21 @@ def agree(
     first: list[str], second: list[str], name: str, varying: frozenset[bytes], *, trusted: bool, path: str
 ) -> bool:
     """What holds of any two heads; True where it says something: they have one gist, and it may be remembered."""
-    book = bench().books[name]
-    looks = Looks(book, varying)
-    reader = Reader(bench().judge, trusted=trusted, most=1 << 20)
+    reader, looks = reader_of(name, varying, trusted)
     one, other = gist_of(first, reader, looks), gist_of(second, reader, looks)
-    if doubled(first) or one is None or other is None or one.key != other.key:
+    if doubled(first) or one is None or other is None or one[0] != other[0]:
         return False
-    wanted = bench().judged(first, book, varying, trusted=trusted, path=path)
+    wanted = bench().judged(tuple(first), name, varying, trusted=trusted, path=path)
     if wanted is None:
         return False
-    got = bench().judged(second, book, varying, trusted=trusted, path=path)
+    got = bench().judged(tuple(second), name, varying, trusted=trusted, path=path)
     assert got is not None, f"{second} is the app's"
     (same, places), (said, others) = wanted, got
     assert [said[0], said[1], said[-1], others] == [same[0], same[1], same[-1], places], (first, second)
-    who = other.who
+    _, who, client, request_id = other
     assert [who.labels, who.since, who.until, who.recollection] == said[1:5], second
-    assert (other.client or ("10.0.0.1" if trusted else "")) == said[5], second
-    assert other.request_id == said[6] or said[6] is False, second
+    assert (client or ("10.0.0.1" if trusted else "")) == said[5], second
+    assert request_id == said[6] or said[6] is False, second
     return True
 
 
