@@ -64,7 +64,7 @@ class Page:
 class Answer:
     """What leaves towards the visitor, by ASGI messages; counts what left."""
 
-    __slots__ = ("_send", "_trail", "can_hint", "started")
+    __slots__ = ("_send", "_trail", "can_hint", "ended", "started")
 
     def __init__(self, send: Send, trail: Trail, *, can_hint: bool = False) -> None:
         """``can_hint``: the server can send a 103."""
@@ -72,6 +72,7 @@ class Answer:
         self._trail = trail
         self.can_hint = can_hint
         self.started = False
+        self.ended = False
 
     async def hint(self, links: list[bytes]) -> None:
         """What the page will need, while it is being made (103, RFC 8297)."""
@@ -90,6 +91,7 @@ class Answer:
     async def end(self, chunk: bytes = b"") -> None:
         self._trail.sent += len(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": False})
+        self.ended = True
 
     async def whole(self, status: int, lines: RawHeaders | list[tuple[bytes, bytes]], body: bytes) -> None:
         """An answer that is known to its end; its Content-Length is made here."""

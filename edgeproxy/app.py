@@ -226,6 +226,7 @@ def _cache(
         counts=Counts(journal.counters, journal.limit_hit),
         country_header=settings.country_header,
         spread=spread,
+        on_fault=journal.fault,
     )
 
 

@@ -27,6 +27,7 @@ from edgeproxy.core.policy import TOO_BIG
 from edgeproxy.core.signing import Keys
 from edgeproxy.counters import Counters
 from edgeproxy.early import Early, EarlyFlush
+from edgeproxy.errors import CutShort
 from edgeproxy.origin import ShopBroken, ShopError
 from edgeproxy.previewing import barred, instead, takes_bar
 from edgeproxy.remember import Remembering, told_events
@@ -67,6 +68,30 @@ class Delivery:
             raise ShopBroken("head", f"status {status}")
         assert isinstance(response.stream, httpx.AsyncByteStream)
         chunks = aiter(response.stream)
+        taken: list[bytes] = []
+        try:
+            await self._deliver(response, chunks, taken, intent, trail, answer)
+        except (ShopError, CutShort):
+            raise
+        except Exception:
+            if answer.started:
+                raise
+            trail.failed(log, "delivering the answer to")
+            trail.nothing_made()
+            trail.lane = OUR_FAULT
+            await self._stream(status, bare(response.headers.raw, intent), chunks, b"".join(taken), trail, answer)
+
+    async def _deliver(
+        self,
+        response: httpx.Response,
+        chunks: AsyncIterator[bytes],
+        taken: list[bytes],
+        intent: Intent,
+        trail: Trail,
+        answer: Answer,
+    ) -> None:
+        """The same; may raise anything.  ``taken`` is what was read of ``chunks``."""
+        status = response.status_code
         lines, lane = self._confirmed(response, intent, trail)
         page: Page | None = None
         method = intent.request.method
@@ -74,7 +99,7 @@ class Delivery:
         with_bar = lane.kind is LaneKind.PASS and takes_bar(lines, status, intent, trail)
         if with_bar or stacked or (lane.kind is LaneKind.PRIVATE and method != "HEAD"):
             early = self._early(lines, intent, trail, answer) if lane.kind is LaneKind.PRIVATE else None
-            body, complete = await _collected(chunks, self._limit, trail, early)
+            body, complete = await _collected(chunks, taken, self._limit, trail, early)
             if early is not None and early.started:
                 await self._follow(early, lines, body, None if complete else chunks, intent, trail)
                 return
@@ -213,13 +238,12 @@ class Delivery:
 
 
 async def _collected(
-    shop: AsyncIterator[bytes], limit: int, trail: Trail, early: Early | None = None
+    shop: AsyncIterator[bytes], chunks: list[bytes], limit: int, trail: Trail, early: Early | None = None
 ) -> tuple[bytes, bool]:
     """The body, and whether it is whole: a page over ``limit`` bytes, or one that broke, is passed as it comes.
 
-    ``early`` is told of what comes, and at work no more when this returns.
+    ``chunks`` gets what comes; ``early`` is told of it, and is at work no more when this returns.
     """
-    chunks: list[bytes] = []
     size = 0
     began = perf_counter()
     try:

@@ -95,8 +95,8 @@ class Journal:
                 self._count(served)
             elif served.fault:
                 self.faults.add()
-        except Exception:
-            _log.exception("keeping the journal")
+        except Exception as problem:  # the answer has left: it is told, and nothing more
+            self.fault(problem)
 
     def repeats(self, served: Served) -> Repeated:
         """A place for answers like this one: they are logged one by one (``log``), and counted later (``settle``)."""

@@ -158,6 +158,8 @@ class EdgeProxy:
             raise
         except Exception:
             trail.failed(log, "answering")
+            if answer.ended:  # what fails once it has left must not take it back
+                return
             if answer.started:
                 raise CutShort from None
             await self._error(502, trail, answer)
@@ -326,6 +328,14 @@ class EdgeProxy:
                 raise CutShort from None
             await self._error(_status_of(error), trail, answer)
             return True
+        except CutShort:
+            raise
+        except Exception:
+            if answer.started:
+                raise
+            trail.failed(log, "answering with what is shared")
+            trail.nothing_made()
+            return False
 
     async def _switch(
         self, head: Forwardable, response: httpx.Response, receive: Receive, trail: Trail, answer: Answer

@@ -127,6 +127,10 @@ class Trail:
         names = self.tally.applied if self.tally is not None else _applied(self.placing)
         return tuple([one for one in self.intent.decision.fitting if one.name in names]) if names else ()
 
+    def nothing_made(self) -> None:
+        """What was made so far is not what leaves: the shop's own page does."""
+        self.lane = self.placing = self.tally = self.kept = self.reusable = None
+
     def failed(self, log: logging.Logger, doing: str) -> None:
         """A fault of ours, told where it is caught: once a request, with its traceback."""
         if not self.fault:

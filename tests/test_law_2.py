@@ -5,6 +5,7 @@ Every function of ours on the path of a request fails in turn, and several at on
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
 from collections import Counter
@@ -17,8 +18,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.law_world import HEAD, HTML, PAGE, Who, ask, clear, faults, session, world
-from tests.world import Got, Told, World
+from tests.law_world import HEAD, HTML, PAGE, RULES, Who, ask, clear, faults, session, world
+from tests.world import Asked, Got, Shop, Told, World
 
 GUARDS = ["edgeproxy.sanitise.Sanitiser.scope", "edgeproxy.core.query.cut", "edgeproxy.core.query.clean_referer"]
 INSIDE = [
@@ -71,6 +72,45 @@ INSIDE = [
     "edgeproxy.previewing.explain",
     "edgeproxy.previewing.explain_page",
     "edgeproxy.previewing.address",
+]
+DELIVERING = [  # whatever the shop's answer is worth, and wherever its page is kept
+    "edgeproxy.delivery.Delivery._confirmed",
+    "edgeproxy.delivery.Delivery._early",
+    "edgeproxy.delivery.Delivery.remembered",
+    "edgeproxy.delivery._collected",
+    "edgeproxy.early.Early.came",
+    "edgeproxy.early.Early.ended",
+    "edgeproxy.rewrite.Rewriter.is_stacked",
+    "edgeproxy.rewrite.Rewriter.rewrite",
+    "edgeproxy.rewrite.Rewriter.untouched",
+    "edgeproxy.rewrite.Rewriter.afterwards",
+    "edgeproxy.rewrite.Rewriter.shared",
+    "edgeproxy.rewrite.Rewriter.confirm",
+    "edgeproxy.reuse.Reuse.page",
+    "edgeproxy.sharing.Sharing.answered",
+    "edgeproxy.sharing.Sharing.judge",
+    "edgeproxy.sharing.Sharing._found",
+    "edgeproxy.sharing.Sharing._fill",
+    "edgeproxy.sharing.Sharing._changes",
+    "edgeproxy.sharing.Reusable",
+    "edgeproxy.sharing.not_modified",
+    "edgeproxy.sharing.part",
+    "edgeproxy.pages.cache.PageCache.adopt",
+    "edgeproxy.pages.cache.PageCache.get",
+    "edgeproxy.pages.cache.PageCache.age",
+    "edgeproxy.pages.cache.PageCache.full",
+    "edgeproxy.pages.cache.freshness.use",
+    "edgeproxy.pages.asking.Asking.bring",
+    "edgeproxy.pages.asking.Asking._judged",
+    "edgeproxy.pages.asking.Asking._keep",
+    "edgeproxy.pages.asking.storing.terms",
+    "edgeproxy.pages.asking.made",
+    "edgeproxy.pages.asking.marks",
+    "edgeproxy.pages.store.Store.get",
+    "edgeproxy.pages.store.Store.put",
+    "edgeproxy.pages.knowledge.Knowledge.why_not",
+    "edgeproxy.lessons.lesson",
+    "edgeproxy.proxy.lesson",
 ]
 AFTER = [  # once the page is ready to leave, or has left
     "edgeproxy.remember.Remembering.leaving",
@@ -205,6 +245,52 @@ def test_law_2_what_fails_once_the_page_is_ready_does_not_change_it(point: str) 
     assert called
     assert (got.status, got.body, got.cut) == (200, right.body, False)
     assert len(records) == 1
+
+
+FILE = b"\x89PNG" + b"x" * 3000
+EVERYBODYS = (("Cache-Control", "public, max-age=60"), ("ETag", '"1"'))
+
+
+def shop_of_many(asked: Asked) -> Told:
+    """A page and a file that many may get, and a page that is for one visitor."""
+    if asked.target == b"/a.png":
+        return Told(headers=[("Content-Type", "image/png"), *EVERYBODYS], chunks=[FILE])
+    return Told(headers=[HTML] if asked.target == b"/c/own" else [HTML, *EVERYBODYS], chunks=[PAGE])
+
+
+@pytest.mark.parametrize("asks", ["first", "again", "once it is stale"])
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/", NEW),
+        ("/about", ()),
+        ("/c/own", NEW),
+        ("/a.png", (("Sec-Fetch-Dest", "image"),)),
+        ("/a.png", (("Sec-Fetch-Dest", "image"), ("Range", "bytes=0-9"))),
+    ],
+)
+def test_law_2_wherever_a_page_is_kept(target: str, headers: tuple[tuple[str, str], ...], asks: str) -> None:
+    """Cached or not, what fails of ours is the shop's answer: told once, counted once, and never a 5xx."""
+
+    async def answered(*points: str) -> tuple[Got, Counter[str], int, float]:
+        asked = World(rules=RULES, shop=Shop(shop_of_many))
+        if asks != "first":
+            for _ in range(2):
+                await asked.ask(target, headers=headers)
+            asked.now += 90 if asks == "once it is stale" else 1
+        with failing(*points) as called, logged() as records:
+            got = await asked.ask(target, headers=headers)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:  # what is kept behind the answer
+                await asyncio.wait(others)
+        return got, called, len(records), faults(asked)
+
+    right = asyncio.run(answered())[0]
+    assert right.status in {200, 206}
+    for point in DELIVERING:
+        got, called, told, counted = asyncio.run(answered(point))
+        assert (got.status, got.cut) in {(right.status, False), (200, False)}, point
+        assert got.body in {right.body, FILE if target == "/a.png" else PAGE}, point
+        assert (told, counted) == ((1, 1) if called else (0, 0)), point
 
 
 @given(st.sampled_from(GUARDS), st.sampled_from(sorted(SCENES)))

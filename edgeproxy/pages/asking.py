@@ -42,12 +42,13 @@ Passed = Callable[[Iterable[tuple[bytes, bytes]], str, bytes], list[tuple[bytes,
 class Flight:
     """One question, for everybody who wants its answer; ``over`` is called when nobody may join any more."""
 
-    __slots__ = ("keep", "over", "task")
+    __slots__ = ("keep", "over", "task", "waited_for")
 
     def __init__(self) -> None:
         self.keep = True  # False: what it brings was purged while it was on its way
         self.task: asyncio.Task[Outcome] | None = None
         self.over: Callable[[], None] = lambda: None
+        self.waited_for = False  # a visitor hears what comes of it, a fault too
 
 
 def full_key(store: Store, shared: SharedRequest) -> FullKey:

@@ -17,7 +17,6 @@ A flight belongs to nobody: a visitor who leaves ends nothing for the others.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -42,7 +41,6 @@ __all__ = ["PageCache"]
 
 T = TypeVar("T")
 
-log = logging.getLogger("edgeproxy.pages")
 
 TURNS: Final = 3
 """Times that a request looks again, when the flight that it waited for was about another Vary."""
@@ -52,7 +50,7 @@ class PageCache:
     """Belongs to one event loop.
 
     ``ask`` reaches the shop; ``clock`` gives seconds since the epoch, ``ticks`` seconds that never go back; ``spread``
-    tells other processes what is old.
+    tells other processes what is old; ``on_fault`` is told of a failure of ours that no visitor waits for.
     """
 
     def __init__(
@@ -67,6 +65,7 @@ class PageCache:
         counts: Counts,
         country_header: str | None = None,
         spread: Callable[[bytes, bytes], object] = lambda host, path: None,
+        on_fault: Callable[[BaseException], object] = lambda problem: None,
     ) -> None:
         self.store = Store(keeping.bytes, counts.full)
         counts.watch(self.store)
@@ -75,6 +74,7 @@ class PageCache:
         self._ticks = ticks
         self._counts = counts
         self._spread = spread
+        self._on_fault = on_fault
         self._flights: dict[FullKey, Flight] = {}
         self._flying: set[asyncio.Task[Any]] = set()
         self._asking = Asking(
@@ -164,6 +164,7 @@ class PageCache:
             return Unshared("the visitor asks that it is not stored (no-store)")
         flight = self._flights.get(full) or self._fly(shared, full, page)
         assert flight.task is not None
+        flight.waited_for = True
         outcome = await asyncio.shield(flight.task)
         if isinstance(outcome, Filling) and not outcome.open:
             return Unshared("it is too big to keep, and has begun without this visitor")
@@ -201,7 +202,7 @@ class PageCache:
                 del self._flights[full]
 
         flight.over = over
-        flight.task = self._spawn(self._flown(flight, shared, full, page))
+        flight.task = self._spawn(self._flown(flight, shared, full, page), lambda: flight.waited_for)
         return flight
 
     async def _flown(self, flight: Flight, shared: SharedRequest, full: FullKey, page: StoredPage | None) -> Outcome:
@@ -213,17 +214,19 @@ class PageCache:
             if not isinstance(outcome, Filling):  # that one may be joined until it is whole
                 flight.over()
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def _spawn(self, work: Coroutine[Any, Any, T], told: Callable[[], bool] = lambda: False) -> asyncio.Task[T]:
+        """``told`` says whether somebody hears of its failure anyhow."""
         task = asyncio.create_task(work)
         self._flying.add(task)
-        task.add_done_callback(self._landed)
-        return task
 
-    def _landed(self, task: asyncio.Task[Any]) -> None:
-        self._flying.discard(task)
-        problem = None if task.cancelled() else task.exception()
-        if problem is not None and not isinstance(problem, ShopError):
-            log.error("a fault of ours while asking for a shared page", exc_info=problem)
+        def landed(task: asyncio.Task[T]) -> None:
+            self._flying.discard(task)
+            problem = None if task.cancelled() else task.exception()
+            if problem is not None and not isinstance(problem, ShopError) and not told():
+                self._on_fault(problem)
+
+        task.add_done_callback(landed)
+        return task
 
     # ------------------------------------------------------------------ forgetting
 
