@@ -209,9 +209,9 @@ _TREATED: Final = _table(
             upgrade-insecure-requests device-memory dpr width viewport-width downlink ect rtt
             if-modified-since if-none-match if-range range
             via forwarded x-forwarded-for x-real-ip true-client-ip x-client-ip x-cluster-client-ip fastly-client-ip
-            x-originating-ip x-remote-addr x-remote-ip x-request-id x-correlation-id x-request-start
-            traceparent tracestate b3 baggage sentry-trace uber-trace-id newrelic elastic-apm-traceparent
-            x-client-data x-wap-profile x-varnish x-newrelic-id x-newrelic-transaction""",
+            x-originating-ip x-remote-addr x-remote-ip client-ip do-connecting-ip x-request-id
+            x-correlation-id x-request-start traceparent tracestate b3 baggage sentry-trace uber-trace-id newrelic
+            elastic-apm-traceparent x-client-data x-wap-profile x-varnish x-newrelic-id x-newrelic-transaction""",
         _HOST: "host",
         _ACCEPT: "accept",
         _CODINGS: "accept-encoding",
@@ -226,7 +226,7 @@ _TREATED: Final = _table(
 _OF_NETWORKS: Final = (
     b"sec-ch-", b"cf-", b"x-b3-", b"x-amzn-", b"x-amz-cf-", b"x-cloud-trace", b"x-datadog-", b"x-azure-",
     b"fastly-", b"x-vercel-", b"fly-", b"x-envoy-", b"akamai-", b"x-akamai-", b"cloudfront-", b"x-appengine-",
-    b"x-goog-", b"x-ms-", b"x-arr-", b"x-waws-",
+    b"x-goog-", b"x-ms-", b"x-arr-", b"x-waws-", b"cdn-", b"x-fastly-", b"x-bunny-", b"x-sucuri-", b"incap-", b"x-nf-",
 )  # fmt: skip
 _TRACKING: Final = names_of(TRACKING_COOKIES)
 

@@ -140,6 +140,14 @@ def test_browsers_share_what_they_ask_for_in_other_words() -> None:
     assert made(chrome).key == made(firefox).key
 
 
+@pytest.mark.parametrize(
+    "name", [b"cf-ray", b"cdn-requestid", b"x-amzn-trace-id", b"x-sucuri-clientip", b"do-connecting-ip", b"traceparent"]
+)
+def test_what_networks_say_of_one_request_tells_no_pages_apart(name: bytes) -> None:
+    assert made([(name, b"0af7651916cd43dd")]).key == made([]).key
+    assert name not in dict(made([(name, b"0af7651916cd43dd")]).lines)
+
+
 def test_pages_that_are_edited_are_asked_for_uncompressed() -> None:
     asked = made([(b"accept-encoding", b"gzip, br")], identity=True)
     assert dict(asked.lines)[b"accept-encoding"] == b"identity"
