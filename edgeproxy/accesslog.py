@@ -74,7 +74,7 @@ class Repeated:
     ``served`` is one of them; its times, its client and its request id are of no account.
     """
 
-    __slots__ = ("_parts", "_waiting", "hits", "seconds", "served", "slow")
+    __slots__ = ("_json_parts", "_parts", "_waiting", "hits", "seconds", "served", "slow")
 
     def __init__(self, served: Served, waiting: list[Repeated]) -> None:
         """``waiting`` takes it in when there is something to count."""
@@ -84,6 +84,7 @@ class Repeated:
         self.seconds = 0.0
         self.slow: list[float] = []  # seconds of those that took longer than the first bucket of a histogram
         self._parts: tuple[str, str, str, str] | None = None
+        self._json_parts: tuple[str, str] | None = None
 
     def add(self, seconds: float) -> None:
         """One more of them."""
@@ -101,6 +102,20 @@ class Repeated:
             served = self.served
             self._parts = (_asked(served), _cached(served), _became(served), _reasons(served))
         return self._parts
+
+    @property
+    def json_parts(self) -> tuple[str, str]:
+        """The same in JSON: from method to times, and behind the address."""
+        if self._json_parts is None:
+            told = _told(self.served, "", "")
+            middle = _FIELDS.index("total_ms")
+            before = {name: told[name] for name in _FIELDS[1:middle] if name in told}
+            after = {name: told[name] for name in _FIELDS[_FIELDS.index("client") + 1 :] if name in told}
+            self._json_parts = json.dumps(before)[1:-1], json.dumps({"": "", **after})[len('{"": ""') :]
+        return self._json_parts
+
+
+_FIELDS: Final = Served._fields
 
 
 def as_text(served: Served | Again, *, short: bool = True) -> str:
@@ -163,19 +178,30 @@ def as_json(served: Served | Again, *, short: bool = True) -> str:
     if isinstance(served, Again):
         of, at, client, ms, request_id = served
         request_id = request_id or _new_id()
+        shown, rounded = shortened(client) if short else client, round(ms, 3)
+        if shown and rounded:  # else they are left out
+            before, after = of.json_parts
+            times = f'"total_ms": {rounded}, "edge_ms": {rounded}'
+            who = f'"request_id": "{request_id}", "client": {json.dumps(shown)}'
+            return f'{{"at": "{_moment(at)}", {before}, {times}, {who}{after}\n'
         served = of.served._replace(at=at, client=client, total_ms=ms, edge_ms=ms, request_id=request_id)
+    told = _told(served, _moment(served.at), shortened(served.client) if short else served.client)
+    return json.dumps(told) + "\n"
+
+
+def _told(served: Served, at: str, client: str) -> dict[str, object]:
     fields = served._asdict()
     for name in _UNLOGGED:
         del fields[name]
-    fields["at"] = _moment(served.at)
-    fields["client"] = shortened(served.client) if short else served.client
+    fields["at"] = at
+    fields["client"] = client
     fields["path"] = _printable(served.path)
     fields["host"] = _printable(served.host)
     fields["failed"] = [{"slot": slot, "why": why} for slot, why in served.failed]
     for name in ("total_ms", "origin_ms", "edge_ms"):
         fields[name] = round(fields[name], 3)
     always = ("at", "method", "path", "status", "bytes", "lane", "total_ms")
-    return json.dumps({name: value for name, value in fields.items() if value or name in always}) + "\n"
+    return {name: value for name, value in fields.items() if value or name in always}
 
 
 @lru_cache(4096)

@@ -224,17 +224,20 @@ def test_a_request_is_counted_by_lane_and_class_with_what_was_done() -> None:
 
 
 @given(
-    st.lists(st.sampled_from([0.01, 0.2, 0.7, 3.0])), st.sampled_from([PLAIN, FULL]), st.sampled_from(["text", "json"])
+    st.lists(st.sampled_from([0.0001, 0.01, 0.2, 0.7, 3.0])),
+    st.sampled_from([PLAIN, FULL]),
+    st.sampled_from(["text", "json"]),
+    st.sampled_from(["::1", "203.0.113.9", "", 'no "address"']),
 )
 def test_answers_that_say_the_same_are_counted_and_logged_as_if_they_came_one_by_one(
-    took: list[float], like: Served, log: str
+    took: list[float], like: Served, log: str, client: str
 ) -> None:
     one_by_one, written = journal(log)
     together, written_too = journal(log)
     repeated = together.repeats(like)
     for number, ms in enumerate(took):
         each = like._replace(
-            at=like.at + number, total_ms=ms, edge_ms=ms, origin_ms=0.0, request_id="7f3a", client="::1"
+            at=like.at + number, total_ms=ms, edge_ms=ms, origin_ms=0.0, request_id="7f3a", client=client
         )
         one_by_one.served(each)
         repeated.add(ms / 1000)

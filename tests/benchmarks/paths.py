@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import httptools
 
@@ -27,6 +28,24 @@ from tests.e2e.running import KEYS, environment, free_ports, serving
 
 RATE = ("a second",)
 ASK = "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\nUser-Agent: benchmark\r\n{more}\r\n"
+_BROWSER = """GET {path} HTTP/1.1\r
+Host: 127.0.0.1\r
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r
+Accept-Language: sv-SE,sv;q=0.9,en;q=0.8\r
+Accept-Encoding: gzip\r
+Sec-CH-UA: "Chromium";v="140"\r
+Sec-CH-UA-Mobile: ?0\r
+Sec-CH-UA-Platform: "Linux"\r
+Sec-Fetch-Dest: document\r
+Sec-Fetch-Mode: navigate\r
+Sec-Fetch-Site: same-origin\r
+Sec-Fetch-User: ?1\r
+Upgrade-Insecure-Requests: 1\r
+Referer: http://127.0.0.1/c/~\r
+Cookie: edge_visitor={cookie}; _ga=GA1.1.1234.~; _ga_ABCDEF=GS2.1.s~$o1$g1; _gid=GA1.2.~; _fbp=fb.1.17.~\r
+\r
+"""
 _BASELINE = """
 import sys, uvicorn
 body = sys.stdin.buffer.read(int(sys.argv[2]))
@@ -91,10 +110,17 @@ def baseline(body: bytes) -> Iterator[tuple[int, list[int]]]:
         running.wait()
 
 
+class Questions(Protocol):
+    """What is asked, one after the other and from the beginning again."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> bytes: ...
+
+
 class _Client(asyncio.Protocol):
     """One connection that asks again as soon as it is answered, until it is told enough."""
 
-    def __init__(self, questions: Sequence[bytes], number: int, until: float, done: asyncio.Future[None]) -> None:
+    def __init__(self, questions: Questions, number: int, until: float, done: asyncio.Future[None]) -> None:
         self.questions, self.until, self.done = questions, until, done
         self.asked = number  # others begin elsewhere
         self.answers = 0
@@ -130,7 +156,7 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _ask(port: int, questions: Sequence[bytes], seconds: float, connections: int) -> tuple[int, float]:
+async def _ask(port: int, questions: Questions, seconds: float, connections: int) -> tuple[int, float]:
     """(requests, seconds to the first byte of a body); at least one request a connection."""
     loop = asyncio.get_running_loop()
     start, until = time.perf_counter(), loop.time() + seconds
@@ -152,8 +178,24 @@ def asking(path: str, *, loyal: bool = True) -> bytes:
     return ASK.format(path=path, more=f"Cookie: edge_visitor={cookie}\r\n" if loyal else "").encode()
 
 
+class Browser:
+    """A browser's questions for one page, no two of them alike: as Referers and the counters of analytics make them."""
+
+    def __init__(self, path: str) -> None:
+        cookie = sign(Keys.parse(KEYS), time.time(), stage="known", segments=("loyal",))
+        self._head = _BROWSER.format(path=path, cookie=cookie)
+        self._asked = 0
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int, /) -> bytes:
+        self._asked += 1
+        return self._head.replace("~", str(self._asked)).encode()
+
+
 def spent(
-    where: tuple[int, list[int]], questions: Sequence[bytes], *, quick: bool, connections: int = 8
+    where: tuple[int, list[int]], questions: Questions, *, quick: bool, connections: int = 8
 ) -> tuple[float, int]:
     """(µs of processor a request, requests a second), after everything was asked once."""
     port, pids = where
@@ -181,6 +223,8 @@ def ways(*, quick: bool) -> list[Table]:
                 ("kept, nothing to edit", f"/shared/{size}", False),
             ):
                 rows.append(_row(name, spent(ours, [asking(path, loyal=loyal)], quick=quick)))
+            new = spent(ours, Browser(f"/shared/{size}"), quick=quick)
+            rows.insert(-1, _row("the same, a browser's heads, no two of them alike", new))
         tables.append(Table(f"a request for {size} KB", "µs CPU", rows, RATE))
     return tables
 
