@@ -672,6 +672,52 @@ def test_a_burst_longer_than_what_is_held_is_answered_whole_and_in_order() -> No
     run(story())
 
 
+def test_what_comes_while_a_burst_waits_for_its_turn_is_behind_it() -> None:
+    async def story() -> None:
+        front = Front()
+        one = timeless(await front.warm())
+        await front.ask(method="HEAD")
+        bare = timeless(await front.ask(method="HEAD"))
+        connection = front.connect()
+        later = head() + head(method="HEAD")
+        for piece in (head() * 3, head(method="HEAD"), later[:20], later[20:]):
+            connection.feed(piece)
+        await connection.settle()
+        assert timeless(bytes(connection.out)) == one * 3 + bare + one + bare
+
+    run(story())
+
+
+def test_a_long_body_behind_a_burst_is_read_to_its_end() -> None:
+    async def story() -> None:
+        front = Front()
+        await front.warm()
+        connection = front.connect()
+        size = 200_000
+        connection.feed(head() * 2 + head(f"Content-Length: {size}", target="/p/1", method="POST") + b"x" * 40_000)
+        assert connection.paused
+        connection.feed(b"x" * (size - 40_000))
+        out = await spoken(connection)
+        assert out.count(b"HTTP/1.1 200") == 3
+        assert len(front.world.shop.asked[-1].body) == size
+
+    run(story())
+
+
+def test_a_connection_that_closes_begins_nothing_more() -> None:
+    async def story() -> None:
+        front = Front()
+        await front.warm()
+        connection = front.connect()
+        apps = front.apps
+        connection.feed(head() + head("Cache-Control: no-cache"))
+        connection.close()
+        await connection.settle()
+        assert front.apps == apps
+
+    run(story())
+
+
 @pytest.mark.parametrize(("more", "ready"), [((), 3), (("Range: bytes=0-1",), 2)])
 def test_who_says_goodbye_behind_a_burst_gets_what_is_ready_of_it(more: tuple[str, ...], ready: int) -> None:
     async def story() -> None:
