@@ -44,6 +44,8 @@ class Refused(Protocol):
     def why(self) -> str: ...
     @property
     def limit(self) -> str: ...
+    @property
+    def asked(self) -> tuple[str, str, str]: ...
 
 
 class Journal:
@@ -117,12 +119,13 @@ class Journal:
             if refused.limit in _LIMITS:
                 self.limits.add(refused.limit)
             if request_id:
+                method, host, path = refused.asked
                 self.log.put(
                     Served(
                         at=self._clock(),
-                        method="-",
-                        host="-",
-                        path="",
+                        method=method,
+                        host=host,
+                        path=path,
                         status=refused.status,
                         lane="refused",
                         why=refused.why,

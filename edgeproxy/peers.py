@@ -126,7 +126,7 @@ def _plain_address(text: str) -> str | None:
 
 
 def forwarded_line(hops: Sequence[str], scheme: str, host: bytes) -> bytes:
-    """RFC 7239, 4: who it came for, hop by hop; host and scheme are the visitor's."""
-    parts = [f'for="[{hop}]"' if ":" in hop else f"for={hop}" for hop in hops]
-    parts[0] += f";proto={scheme}"
-    return ", ".join(parts).encode() + b'; host="%b"' % host
+    """RFC 7239, 4: who it came for, hop by hop; scheme and Host are those that the visitor used (5.3, 5.4)."""
+    first, *others = [f'for="[{hop}]"' if ":" in hop else f"for={hop}" for hop in hops]
+    line = b'%b;proto=%b;host="%b"' % (first.encode(), scheme.encode(), host)
+    return b", ".join([line, *(each.encode() for each in others)])

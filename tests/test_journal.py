@@ -273,6 +273,7 @@ def test_a_preview_is_logged_and_never_counted() -> None:
 def test_refusals_are_counted_by_limit_and_logged_when_they_were_answered() -> None:
     class Refused:
         status, why, limit = 431, "too many header lines", "header_lines"
+        asked = ("-", "-", "")
 
     kept, stream = journal("json")
     kept.refused(Refused(), "203.0.113.9", "7f3a")
@@ -301,6 +302,7 @@ def test_refusals_are_counted_by_limit_and_logged_when_they_were_answered() -> N
 def test_why_requests_are_turned_away_is_told_in_few_words_and_limits_are_limits() -> None:
     class Refused:
         status, limit = 400, ""
+        asked = ("-", "-", "")
 
         def __init__(self, why: str, limit: str = "") -> None:
             self.why, self.limit = why, limit

@@ -234,14 +234,14 @@ WITHOUT_VISITORS: Final = {"hang_seconds"}  # the supervisor's: below
 
 
 @contextlib.asynccontextmanager
-async def front(hit: Hit) -> AsyncIterator[Front]:
+async def front(hit: Hit, log: StringIO | None = None) -> AsyncIterator[Front]:
     behind = await asyncio.start_server(shop, "127.0.0.1", 0)
     port = behind.sockets[0].getsockname()[1]
     said: dict[str, Any] = {"origin": "http://127.0.0.1:{shop}", "deadline": 20.0, **hit.settings}
     said["origin"] = said["origin"].format(shop=port)
     said["further_origins"] = tuple(one.format(shop=port) for one in said.get("further_origins", ()))
     settings = Settings(rules=Path(), keys=KEYS, listen=FREE, admin=FREE, limits=Limits(**hit.limits), **said)
-    parts = build_app(settings, books=Books(book_of(SHARED)), log_to=StringIO())
+    parts = build_app(settings, books=Books(book_of(SHARED)), log_to=log or StringIO())
     listeners = open_listeners(settings)
     async with serve(parts.proxy, parts.admin, settings, listeners, parts.running, journal=parts.journal):
         made = Front(listeners.public.getsockname()[1], port, parts.journal)
@@ -279,6 +279,31 @@ def test_a_limit_that_is_hit_is_counted_by_its_name(limit: str, monkeypatch: pyt
             assert before.keys() == {limit}, "and nothing else was"
         assert made.hits[limit] >= 1 if hit.often else made.hits[limit] == 1
         assert f'{LIMITS}{{limit="{limit}"}}' in made.journal.metrics().decode()
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [
+        ("body_bytes", '"POST shop.example/a" 413'),
+        ("rate_bytes", '"POST shop.example/a" 408'),
+        ("requests", '"GET shop.example/never" 503'),
+        ("header_lines", '"- -" 431'),
+    ],
+)
+def test_what_was_refused_is_named_in_the_log_as_far_as_it_was_read(
+    limit: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "TICK", 0.005)
+
+    async def test() -> None:
+        log = StringIO()
+        async with front(HITS[limit], log) as made:
+            await HITS[limit].do(made)
+            await made.until(limit)
+        made.journal.close()
+        assert [each for each in log.getvalue().splitlines() if line in each and " refused " in each]
 
     run(test())
 

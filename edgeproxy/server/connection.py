@@ -128,8 +128,11 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, refused: Refused) -> None:
         """Answer with our own page and close; an answer that has begun is broken off instead."""
         cycle = self.cycle
+        open_ = cycle is not None and not cycle.response_complete
+        if open_:
+            refused.of(cycle.scope["method"], cycle.scope["raw_path"], cycle.scope["headers"])
         answer = self.guard.refusal(refused, self.address)
-        if cycle is not None and not cycle.response_complete:
+        if open_:
             if cycle.response_started:
                 cycle.cut()
             cycle.dismiss()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
 import httptools
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from edgeproxy.server.fastlane import FastLane
     from edgeproxy.server.head import Refused
 
-__all__ = ["TICK", "UVICORN", "EngineMismatch", "Guard", "check_engine"]
+__all__ = ["TICK", "UVICORN", "EngineMismatch", "Guard", "check_engine", "source"]
 
 TICK: Final = 0.5
 UVICORN: Final = (0, 54)
@@ -37,6 +38,20 @@ _log = logging.getLogger("edgeproxy.server")
 
 class EngineMismatch(RuntimeError):
     """What is installed under us is not what the guard was built and tested on; the message says what to do."""
+
+
+def source(address: str) -> str:
+    """Whose connections are counted together: those of an IPv4 address, those of an IPv6 network of 64 bits.
+
+    A subscriber is given at least such a network, and may come from each of its addresses (RFC 6177, RFC 7934).
+    """
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
 
 
 class Guard:
@@ -66,8 +81,8 @@ class Guard:
         self._on_refusal = on_refusal
         self._on_fault = on_fault
         self.on_limit = on_limit
-        self._open: set[Connection] = set()
-        self._by_address: dict[str, int] = {}
+        self._open: dict[Connection, str] = {}  # and whose it counts as; "": nobody's, a trusted proxy's
+        self._by_source: dict[str, int] = {}
 
     @property
     def connections(self) -> int:
@@ -76,29 +91,27 @@ class Guard:
 
     def from_address(self, address: str) -> int:
         """How many of them come from there."""
-        return self._by_address.get(address, 0)
+        return self._by_source.get(source(address), 0)
 
     def opened(self, connection: Connection) -> str:
         """Count a new connection in; the name of the limit that it is over, or ""."""
-        self._open.add(connection)
-        address = connection.address
-        mine = self._by_address[address] = self._by_address.get(address, 0) + 1
+        whose = self._open[connection] = "" if connection.trusted else source(connection.address)
+        if whose:
+            self._by_source[whose] = self._by_source.get(whose, 0) + 1
         if len(self._open) > self.limits.connections:
             return "connections"
         most = self.limits.connections_per_address
-        if most and mine > most and address and not connection.trusted:
+        if most and self._by_source.get(whose, 0) > most:
             return "connections_per_address"
         return ""
 
     def closed(self, connection: Connection) -> None:
         """Count it out."""
-        if connection in self._open:
-            self._open.remove(connection)
-            left = self._by_address[connection.address] - 1
-            if left:
-                self._by_address[connection.address] = left
-            else:
-                del self._by_address[connection.address]
+        whose = self._open.pop(connection, "")
+        if whose:
+            self._by_source[whose] -= 1
+            if not self._by_source[whose]:
+                del self._by_source[whose]
 
     def tick(self, now: float) -> None:
         """Look at every connection; ``now`` is in seconds of any clock that only goes forward."""

@@ -8,7 +8,7 @@ target, and would unwrap HTTP/0.9).  Not here: header syntax and chunks, which l
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from edgeproxy.hosts import host_name
@@ -29,13 +29,23 @@ _WATCHED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b
 
 
 class Refused(Exception):
-    """A request that is answered right here.  ``limit`` is the field of ``Limits`` that was hit, else ""."""
+    """A request that is answered right here.  ``limit`` is the field of ``Limits`` that was hit, else "".
+
+    ``asked`` is for the log: its method, Host and path as far as they were read.
+    """
 
     def __init__(self, status: int, why: str, limit: str = "") -> None:
         super().__init__(why)
         self.status = status
         self.why = why
         self.limit = limit
+        self.asked = ("-", "-", "")
+
+    def of(self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> Refused:
+        """The same, of a request whose head was read."""
+        host = next((value for name, value in headers if name == b"host"), b"-")[:255]
+        self.asked = (method, host.decode("latin-1"), target.partition(b"?")[0].decode("latin-1"))
+        return self
 
 
 class RequestLine(NamedTuple):

@@ -196,7 +196,7 @@ class GuardProtocol(QuickConnection):
         self.headers = []
         body = self._parse(line, head)
         if limits.body_bytes and body.length is not None and body.length > limits.body_bytes:
-            raise Refused(413, "a body that is too large", "body_bytes")
+            raise Refused(413, "a body that is too large", "body_bytes").of(line.method, line.target, self.headers)
         if self._whole is (body.chunked or bool(body.length)):
             raise Refused(400, "a head that two readers end in two places")
         if self._lane is not None and self._is_plain(line, body) and self._is_known(self._lane, line, head):
@@ -205,7 +205,7 @@ class GuardProtocol(QuickConnection):
             self.transport.close()
             return
         if len(self.tasks) - self.guard.tunnels >= limits.requests:
-            raise Refused(503, "too many requests at work", "requests")
+            raise Refused(503, "too many requests at work", "requests").of(line.method, line.target, self.headers)
         self.cycle = self._exchange(line, body)
         self._blanks = 0
         self._idle = False

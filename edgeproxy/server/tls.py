@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 
 from edgeproxy.core.model import Problem, Where
 from edgeproxy.server.announced import Announced, Next
-from edgeproxy.server.guard import Guard
+from edgeproxy.server.guard import Guard, source
 from edgeproxy.server.head import Refused
 
 __all__ = ["BadPair", "Front", "context_of", "read_pair"]
@@ -121,7 +121,7 @@ class Front:
         self.context = context
         self.guard = guard
         self.connect = connect
-        self._greeted: dict[Arrival, str] = {}  # whose handshake is not done, and from where
+        self._greeted: dict[Arrival, str] = {}  # whose handshake is not done, and whose it counts as
         self._from: dict[str, int] = {}
 
     def __call__(self) -> asyncio.Protocol:
@@ -140,12 +140,12 @@ class Front:
     def comes(self, arrival: Arrival, address: str) -> str:
         """Count one in; the name of the limit that it is over, or ""."""
         limits = self.guard.limits
-        self._greeted[arrival] = address
-        mine = self._from[address] = self._from.get(address, 0) + 1
+        whose = self._greeted[arrival] = "" if self.guard.trusts(address) else source(address)
+        mine = self._from[whose] = self._from.get(whose, 0) + 1
         if self.guard.connections + len(self._greeted) > limits.connections:
             return "connections"
         most = limits.connections_per_address
-        if most and address and not self.guard.trusts(address) and mine + self.guard.from_address(address) > most:
+        if most and whose and mine + self.guard.from_address(whose) > most:
             return "connections_per_address"
         return ""
 

@@ -35,7 +35,9 @@ class Limits:
     rate_seconds: float = _limit(10, "seconds", "the time over which that rate is judged", of="rate_bytes")
     linger_seconds: float = _limit(2, "seconds", "after a refusal, what still comes is read and dropped so long")
     connections: int = _limit(8192, "count", "open connections")
-    connections_per_address: int = _limit(256, "count", "open connections of one address (0: no limit)")
+    connections_per_address: int = _limit(
+        256, "count", "open connections of one address, or IPv6 network of 64 bits (0: no limit)"
+    )
     requests: int = _limit(1024, "count", "requests at work at once; one more is told to come back")
     drain_seconds: float = _limit(30, "seconds", "a stop waits so long for open requests")
     hang_seconds: float = _limit(30, "seconds", "a worker that answers nothing for so long is killed and replaced")

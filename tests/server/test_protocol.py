@@ -152,6 +152,33 @@ def test_connections_are_counted_in_all_and_by_address() -> None:
     run(test())
 
 
+@pytest.mark.parametrize(
+    ("others", "over"),
+    [
+        (["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::9"], True),
+        (["2001:db8::1", "2001:db8:0:1::1", "2001:db8:0:2::1"], False),
+        (["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"], True),
+        (["192.0.2.1", "192.0.2.2", "192.0.2.3"], False),
+        (["fe80::1%eth0", "fe80::2%eth0", "fe80::3%eth0"], True),
+        (["2001:db8::1", "2001:db8::a", "2001:db8::a", "2001:db8::a"], False),  # the last is a trusted proxy
+    ],
+)
+def test_connections_of_one_network_count_together_where_a_subscriber_has_a_whole_one(
+    others: list[str], over: bool
+) -> None:
+    async def test() -> None:
+        noted = Noted()
+        guard = noted.guard(Limits(connections_per_address=2), trusted=["2001:db8::a"])
+        opened = [pipe(Shop(), guard, peer=peer) for peer in others]
+        assert noted.limits == (["connections_per_address"] if over else [])
+        for each in opened:
+            each.leave()
+        assert (guard.connections, guard.from_address(others[0])) == (0, 0)
+        assert not guard._by_source
+
+    run(test())
+
+
 def test_more_requests_than_may_be_at_work_are_told_to_come_back() -> None:
     async def test() -> None:
         slow, noted = Slow(), Noted()
