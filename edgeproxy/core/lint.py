@@ -87,7 +87,8 @@ def _misspelt_events(book: RuleBook) -> Iterator[Problem]:
         for event in dict.fromkeys((*experience.courtesy.stop_after, *((wait.event,) if wait is not None else ()))):
             hint = meant(event, said) if event not in said else ""
             if hint:
-                yield _warning(experience.where, experience.name, f'no page says that "{event}" happened', hint)
+                where = experience.courtesy.said_at.get(event, experience.where)
+                yield _warning(where, experience.name, f'no page says that "{event}" happened', hint)
 
 
 def _missed_by_crawlers(experience: Experience, markup: Markup) -> Iterator[Problem]:

@@ -156,7 +156,7 @@ def apply(
 
     session = session_of(sent, keys, request.at, open_previews, notes)
     if session is None:
-        if not (open_previews and pairs):
+        if not open_previews or not (pairs or tokens):  # who may preview is told why their link shows nothing
             return Exchange(clean, _address(clean), None) if moves else Inactive(clean, tuple(notes))
         session = Session(Leave.OPEN, PreviewFlags(), int(request.at + OPEN_LASTS))
     active = _active(clean, visitor, book, keys, session, pairs, notes, domain if document else None, document)

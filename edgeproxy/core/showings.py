@@ -6,7 +6,12 @@ Here: frozen data, as rule files say it.  Not here: judging by it (``courtesy``)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeproxy.core.model import Where
 
 __all__ = ["NO_COURTESY", "NO_LIMITS", "Cap", "Courtesy", "HouseRules", "Lookback", "Suppress", "Wait"]
 
@@ -47,6 +52,7 @@ class Courtesy:
     stop_after: tuple[str, ...] = ()  # events
     suppress: Suppress | None = None
     group: str | None = None
+    said_at: Mapping[str, Where] = field(default_factory=dict, compare=False, repr=False)  # event → where it is named
 
     @property
     def counted(self) -> bool:

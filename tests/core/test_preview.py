@@ -259,6 +259,22 @@ def test_open_previews_without_flags_are_none() -> None:
     assert look("a=1", open_previews=True) == Inactive(ask("/c/boots", query="a=1"))
 
 
+@pytest.mark.parametrize("headers", [(), ((b"sec-fetch-dest", b"document"),)], ids=["by curl", "by a browser"])
+def test_open_previews_say_why_a_link_shows_nothing(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    """Its flags came with a token that somebody altered: they are nothing, and whoever may preview is told so."""
+    query = f"edge_stage=loyal&edge_token={token(stage='loyal')[:-1]}&a=1"
+    asked = replace(ask("/c/boots", *headers, query=query), method="GET")
+    result = apply(asked, NOBODY, plain(), KEYS, open_previews=True)
+    if headers:
+        assert isinstance(result, Exchange)
+        assert result.location == b"https://shop.example/c/boots?a=1"
+        result = look("a=1", carried(result.set_cookie), open_previews=True)
+    assert isinstance(result, Active)
+    assert result.visitor == NOBODY
+    assert result.said == ()
+    assert result.problems == ("the link's token is not taken: it was not signed here, or was altered",)
+
+
 def test_only_to_explain_needs_no_memory() -> None:
     seen = active("edge_explain=1", open_previews=True)
     assert seen.explain

@@ -6,6 +6,7 @@ Here: reading them.  Judged by ``core.courtesy``.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -17,10 +18,11 @@ from edgeproxy.core.conditions import Labels, shapes
 from edgeproxy.core.courtesy import SELL
 from edgeproxy.core.durations import DAY, MINUTE
 from edgeproxy.core.memory import CODE, MOST_TIMES
+from edgeproxy.core.model import Where
 from edgeproxy.core.rules.fields import NAME, NAME_SCHEMA, Field, Row, number
 from edgeproxy.core.rules.sheet import Spot
 from edgeproxy.core.showings import NO_COURTESY, Cap, Courtesy, HouseRules, Suppress, Wait
-from edgeproxy.core.words import meant
+from edgeproxy.core.words import count, meant
 
 SAME: Final = "same category"
 MONTH: Final = 30 * DAY
@@ -187,10 +189,40 @@ def read(row: Row, name: str, purpose: str, labels: Labels) -> Courtesy:
         stop_after=row.get(STOP_AFTER) or (),
         suppress=suppress,
         group=group,
+        said_at=_places(row),
     )
+    _is_heard(made, row)
     if made == NO_COURTESY:
         return NO_COURTESY
     return replace(made, code=_code("group" if group else "experience", group or name)) if made.counted else made
+
+
+def _places(row: Row) -> dict[str, Where]:
+    """Where the events stand that it waits for, or ends with."""
+    places: dict[str, Where] = {}
+    waits, ends = row.table.get(NOT_BEFORE.name), row.table.get(STOP_AFTER.name)
+    wait = row.get(NOT_BEFORE)
+    if wait is not None:
+        spot = row.at(NOT_BEFORE)
+        places[wait.event] = (spot.at(AFTER.name) if isinstance(waits, Mapping) else spot).value
+    for index, event in enumerate(row.get(STOP_AFTER) or ()):
+        spot = row.at(STOP_AFTER)
+        places.setdefault(event, (spot.at(index) if isinstance(ends, list) else spot).value)
+    return places
+
+
+def _is_heard(made: Courtesy, row: Row) -> None:
+    """Showings a gap apart are at most so many in the cap's time: a cap that allows as many changes nothing.
+
+    In a group others count too, and they may keep no such gap.
+    """
+    cap, gap = made.cap, made.gap
+    if cap is None or not gap or made.group is not None:
+        return
+    most = math.ceil(cap.seconds / gap)
+    if most <= cap.times:
+        what = f"cap changes nothing: with a gap of {durations.words(gap)} it is {count(most, 'time')} at most anyhow"
+        row.at(CAP).warn(what, "leave one of them out, or shorten the gap")
 
 
 def _are_known(category: tuple[str, ...], row: Row, labels: Labels) -> None:
