@@ -52,7 +52,7 @@ class Work(Enum):
     READ = 12  # parse, plan, place, splice, code: a page of which nothing is known
     SHOW = 40  # the same for a preview, whose bar takes a second parse or a third
     SEARCH = 7  # look through it for what belongs to one visitor
-    CODE = 1  # what is known of it already is spliced and coded; or a coding is undone
+    CODE = 1  # what is known of it already is spliced and coded; a coding is undone, a digest made
 
 
 _THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="pages")

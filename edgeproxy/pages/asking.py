@@ -186,7 +186,7 @@ class Asking:
         why = await offloop.run(Work.SEARCH, clear, marks, lines, body, self._keeping.page_bytes)
         if why:
             return self._refused(shared, full, why)
-        stored = make(body)
+        stored = await offloop.run(Work.CODE, size, make, body)
         self._keep(flight, stored)
         return Found(stored, "miss")
 
@@ -210,7 +210,7 @@ class Asking:
                 if body is None:
                     self._counts.too_long()
                 else:
-                    self._keep(flight, make(body))
+                    self._keep(flight, await offloop.run(Work.CODE, len(body), make, body))
             except ShopError:
                 pass  # every reader has it
             finally:
