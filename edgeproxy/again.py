@@ -91,8 +91,10 @@ class _Seen:
 class Again:
     """Of one worker; at most ``limit`` bytes, least recently used dropped first; 0 remembers nothing."""
 
-    def __init__(self, limit: int, full: Callable[[], object] = unheard) -> None:
-        """``full`` is called when something is dropped, or not remembered, for want of room."""
+    def __init__(self, limit: int, full: Callable[[], object], count: Callable[[str], object]) -> None:
+        """``full`` is called when something is dropped, or not remembered, for want of room; ``count`` is told of each
+        page that is ``known``: "kept" or "carried over", as ``plans`` counts those that are not."""
+        self._count = count
         self._seen: Bounded[Where, _Seen] = Bounded(limit, _weight, full)
         self._most = limit // SHARE
         self._full = full if limit > 0 else unheard
@@ -105,6 +107,12 @@ class Again:
 
     def known(self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes) -> Found | None:
         """This page, made from what is remembered; None where it has to be made (``made``).  Takes microseconds."""
+        found = self._found(where, book, decision, body, accept)
+        if found is not None:
+            self._count("kept" if found.same else "carried over")
+        return found
+
+    def _found(self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes) -> Found | None:
         with self._lock:
             seen = self._seen.get(where)
             if seen is None or seen.book is not book:

@@ -79,8 +79,8 @@ class Plans:
         count: Callable[[str], object] = lambda how: None,
         full: Callable[[], object] = unheard,
     ) -> None:
-        """``count`` is told of each page: "kept" or "made"; ``full`` when something goes for want of room."""
-        self._count = count
+        """``count`` is told of each page: "kept", "carried over" or "made"; ``full`` when there is no room."""
+        self.count = count
         self._plans: Bounded[_Key, PagePlan | str] = Bounded(limit, weight, full)
         self._latest: Bounded[_Key, tuple[bytes, PagePlan]] = Bounded(limit, _latest_weight, full)
         self._luck: LRUCache[str, int] = LRUCache(PATHS)
@@ -167,7 +167,7 @@ class Plans:
             return None
         with self._lock:
             self.hits += 1
-        self._count("kept" if made is last[1] else "carried over")
+        self.count("kept" if made is last[1] else "carried over")
         return _of_these(made, slots)
 
     def _remember(
@@ -214,7 +214,7 @@ class Plans:
                 self.misses += 1
             else:
                 self.hits += 1
-        self._count("made" if known is None else "kept")
+        self.count("made" if known is None else "kept")
         if known is None:
             try:
                 known = plan_page(body, charset, slots, children=children, csp=csp)

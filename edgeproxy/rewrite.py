@@ -61,7 +61,7 @@ class Rewriter:
         self._plans = plans
         self._reuse = reuse
         self._verification = verification
-        self._again = Again(settings.limits.plans_bytes, full)
+        self._again = Again(settings.limits.plans_bytes, full, plans.count)
 
     # ------------------------------------------------------------------ lanes and lines
 
