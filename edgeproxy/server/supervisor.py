@@ -42,6 +42,7 @@ STEADY: Final = 10.0  # a worker that lived so long did not die of how it began
 BACK_OFF: Final = (0.0, 0.25, 1.0, 4.0, 15.0)  # seconds before a worker is started again: the first death is no pattern
 POLL: Final = 5.0  # between two questions for a worker's numbers
 LOOKS: Final = 12  # questions for numbers to each question for what is remembered
+SOON: Final = 0.1  # seconds in which workers have usually heard what one of them told
 LOOKING: Final = 90.0  # for a sheet of many pages, of a slow shop
 AGAIN: Final = 0.9  # seconds for which what workers remember is not asked again
 FRESH: Final = 300.0  # seconds for which what the same rules come to is not asked again
@@ -262,7 +263,8 @@ class Supervisor:
     async def _told(self, child: Child, message: Message) -> None:
         """What a worker says by itself."""
         if isinstance(message, control.Changed):
-            await self._each(lambda other: other.ask(message, control.Done, seconds=QUICK), but=child)
+            told = self._later(self._each(lambda other: other.ask(message, control.Done, seconds=QUICK), but=child))
+            await asyncio.wait({told}, timeout=SOON)  # one that hangs keeps the others from nothing
         else:
             await self._leaving(child)
 
@@ -324,10 +326,11 @@ class Supervisor:
         finally:
             child.asked = False
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # ------------------------------------------------------------------ for the admin listener
 

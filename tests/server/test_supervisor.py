@@ -296,6 +296,24 @@ def test_what_one_worker_knows_to_be_old_reaches_the_others(tmp_path: Path) -> N
     run(test())
 
 
+def test_a_worker_that_hangs_keeps_the_others_from_hearing_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        monkeypatch.setattr("edgeproxy.server.supervisor.SOON", 0.0)
+        async with fleet(tmp_path, 3) as made:
+            first, second, third = made.started
+            assert first.theirs is not None
+            second.deaf = True
+            for place in ("shop.example/a", "shop.example/b"):
+                await first.theirs.ask(control.Changed([place]), control.Done, seconds=5)  # less than a hang is borne
+            await made.until(lambda: third.asked[-1] == control.Changed(["shop.example/b"]))
+            second.deaf = False
+            second.process.end(0)
+
+    run(test())
+
+
 def a_page(at: float) -> Served:
     return Served(
         at=at, method="GET", host="shop.test", path="/", status=200, lane="private", personal=True, applied=("calm",)
