@@ -589,6 +589,30 @@ async def test_nothing_else_is_ever_asked_twice(again: Callable[..., httpx.Reque
         assert transport.retries == 0
 
 
+@pytest.mark.parametrize(
+    ("second", "idle", "connection"),
+    [
+        (request, 0.0, 1),
+        (request, 5.0, 1),
+        (partial(request, "POST"), 0.0, 1),
+        (partial(request, "POST"), 5.0, 2),
+        (partial(request, "PUT", stream=Body(b"x")), 5.0, 2),
+        (partial(request, "GET", stream=Body(b"x")), 5.0, 2),
+    ],
+)
+async def test_who_may_ask_only_once_does_not_ask_on_a_connection_that_the_shop_may_be_closing(
+    second: Callable[..., httpx.Request], idle: float, connection: int
+) -> None:
+    """An order that crosses the end of an idle connection is lost: nobody could say whether it has arrived."""
+    async with shop(reads_body) as (behind, transport):
+        await fetch(transport, request())
+        kept = transport._lender._pool._idle
+        for each in kept:
+            kept[each] -= idle
+        await fetch(transport, second())
+        assert [visit.connection for visit in behind.visits] == [1, connection]
+
+
 async def test_a_new_connection_that_dies_is_the_shops_answer() -> None:
     async def hangs_up(visit: Visit) -> None:
         raise ConnectionError

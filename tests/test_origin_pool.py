@@ -559,7 +559,7 @@ async def test_the_time_to_a_connection_is_part_of_the_deadline(tls: bool, monke
     given: list[float] = []
     borrow = Lender.borrow
 
-    async def slowly(self: Lender, seconds: float, *, fresh: bool) -> Any:
+    async def slowly(self: Lender, seconds: float, *, fresh: bool, recent: bool) -> Any:
         nonlocal late
         found = await borrow(self, seconds, fresh=fresh)
         late += 1.5

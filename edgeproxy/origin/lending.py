@@ -20,7 +20,14 @@ from edgeproxy.origin.exchange import Lease
 from edgeproxy.origin.patience import Limits
 from edgeproxy.origin.pool import Pool
 
-__all__ = ["Lender", "tls_context"]
+__all__ = ["RECENT", "Lender", "tls_context"]
+
+RECENT = 1.0
+"""Seconds: who may be asked only once is not asked on a connection that has been idle for longer.
+
+Shops close idle connections when they like, after 2 seconds (gunicorn) or 5 (Node, Apache).  An order that crosses
+such an end on its way is lost, since nobody knows whether it has arrived (RFC 9112, 9.3.1 and 9.5).
+"""
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
@@ -53,8 +60,10 @@ class Lender:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.lent = 0
 
-    async def borrow(self, seconds: float, *, fresh: bool) -> tuple[Lease, ShopConnection]:
-        """A connection that nothing waits on, within ``seconds``; ``fresh``: one that was never used.
+    async def borrow(self, seconds: float, *, fresh: bool, recent: bool = False) -> tuple[Lease, ShopConnection]:
+        """A connection that nothing waits on, within ``seconds``.
+
+        ``fresh``: one that was never used; ``recent``: one that was used within ``RECENT`` seconds, or never.
 
         Raises ShopBusy, ShopRefused, ShopTimeout("connect").
         """
@@ -66,7 +75,8 @@ class Lender:
             await self._place(min(seconds, self._limits.connect))
         self.lent += 1
         try:
-            connection = None if fresh else self._idle(loop.time() - self._limits.age)
+            used = loop.time() - RECENT if recent else 0.0
+            connection = None if fresh else self._idle(loop.time() - self._limits.age, used)
             if connection is None:
                 connection = await self._pool.open(until - loop.time())
         except BaseException:
@@ -93,9 +103,9 @@ class Lender:
         self._pool.keep(connection)
         self.back()
 
-    def _idle(self, born_after: float) -> ShopConnection | None:
+    def _idle(self, born_after: float, used: float = 0.0) -> ShopConnection | None:
         """One that can be used again; those that cannot are closed on the way."""
-        while (connection := self._pool.idle()) is not None:
+        while (connection := self._pool.idle(used)) is not None:
             if connection.born <= born_after:
                 self._hit("origin_connection_seconds")
             elif connection.quiet():

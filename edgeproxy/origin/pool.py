@@ -52,9 +52,14 @@ class Pool:
         self._open: set[ShopConnection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    def idle(self) -> ShopConnection | None:
-        """The connection that has been idle for the shortest time, nobody's any more; None when there is none."""
-        return self._idle.popitem()[0] if self._idle else None
+    def idle(self, since: float = 0.0) -> ShopConnection | None:
+        """The connection that has been idle for the shortest time, nobody's any more; None when there is none.
+
+        ``since``: it must have been at work at that time, by the loop's clock.
+        """
+        if not self._idle or next(reversed(self._idle.values())) < since:
+            return None
+        return self._idle.popitem()[0]
 
     def keep(self, connection: ShopConnection) -> None:
         """Nothing is under way on it: it may be used again."""

@@ -93,7 +93,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
     ValueError for a request that cannot be written as one (which is a fault of ours).
 
     A GET or HEAD without a body is sent a second time, on a new connection, when a used connection closed before
-    the first byte of the answer; nothing else ever is (RFC 9112, 9.3.1).
+    the first byte of the answer; nothing else ever is (RFC 9112, 9.3.1), and what is not is sent on a connection that
+    was just used, or a new one: the shop may be closing one that was idle (``lending.RECENT``).
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class ShopTransport(httpx.AsyncBaseTransport):
             total = Patience.total(deadline)
         retriable = empty and request.method in _SAFE
         lender = self._tunnels if upgrade else self._lender
-        lease, connection = await lender.borrow(total.left, fresh=upgrade)
+        lease, connection = await lender.borrow(total.left, fresh=upgrade, recent=not retriable)
         while True:
             total.spend(loop.time() - since)
             reused = connection.uses > 0
