@@ -582,4 +582,5 @@ async def test_how_big_a_page_may_be_is_a_setting(limit: int, edited: bool, told
     world = World(Shop(Told(headers=headers, chunks=[big])), settings={"limits": Limits(page_bytes=limit)})
     got = await world.ask("/", stage="new")
     assert got.body == (big.replace(b'<nav id="menu"><a href="/a">A</a></nav>', b"") if edited else big)
-    assert counted(world, "edgeproxy_limits_total") == ({} if edited else {'limit="page_bytes"': 1})
+    hit = counted(world, "edgeproxy_limits_total")
+    assert hit.get('limit="page_bytes"', 0) == (0 if edited else 1)  # a page so big may be too big for memories
