@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 import edgeproxy.rewrite
 from edgeproxy.offloop import LONG, Work, is_long, run
-from tests.world import PAGE, Shop, Told, World
+from tests.world import PAGE, Asked, Shop, Told, World
 
 pytestmark = pytest.mark.anyio
 
@@ -70,3 +71,28 @@ async def test_a_small_page_is_read_on_the_loop(made_in: list[bool]) -> None:
     asked = World(Shop(Told(headers=[("Content-Type", "text/html; charset=utf-8")], chunks=[PAGE])))
     await asked.ask("/", stage="new")
     assert made_in == [True, True]
+
+
+async def test_asked_at_once_everybody_gets_the_page_with_their_own_token() -> None:
+    def answer(asked: Asked) -> Told:
+        token = asked.target.partition(b"=")[2]
+        page = BIG.replace(b"<main>", b'<main data-n="%b"><i>%b</i>' % (token, token * 2))
+        if token.endswith(b"7"):
+            page = page.replace(b"</main>", b"<p>of another kind</p></main>")
+        return Told(headers=[("Content-Type", "text/html; charset=utf-8")], chunks=[page])
+
+    world = World(Shop(answer))
+
+    async def one(number: int) -> None:
+        token, loyal = b"%d" % 3**number, number % 3 == 1
+        got = await world.ask(f"/?t={3**number}", stage="loyal" if loyal else "new")
+        (page,) = answer(Asked("GET", b"/?t=" + token, [], b"", None)).chunks
+        assert isinstance(page, bytes)
+        nav = b'<nav id="menu"><a href="/a">A</a></nav>'
+        wanted = page.replace(b">Old<", b"><p>Good to see you</p><") if loyal else page.replace(nav, b"")
+        assert got.body == wanted
+
+    for _ in range(2):
+        async with asyncio.TaskGroup() as group:
+            for number in range(40):
+                group.create_task(one(number))
