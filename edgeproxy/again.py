@@ -105,14 +105,22 @@ class Again:
         with self._lock:
             self._seen.clear()
 
-    def known(self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes) -> Found | None:
-        """This page, made from what is remembered; None where it has to be made (``made``).  Takes microseconds."""
+    def known(
+        self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes | None
+    ) -> Found | None:
+        """This page, made from what is remembered; None where it has to be made (``made``).  Takes microseconds.
+
+        ``accept`` is what the visitor takes; None wants the page in the clear: ``Found.made.body``, which is not there
+        where ``Found.coded`` is.
+        """
         found = self._found(where, book, decision, body, accept)
         if found is not None:
             self._count("kept" if found.same else "carried over")
         return found
 
-    def _found(self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes) -> Found | None:
+    def _found(
+        self, where: Where, book: RuleBook, decision: Decision, body: bytes, accept: bytes | None
+    ) -> Found | None:
         with self._lock:
             seen = self._seen.get(where)
             if seen is None or seen.book is not book:
@@ -121,7 +129,7 @@ class Again:
         if variant is None:
             return None
         if seen.original == body:
-            coded = variant.coded.get(accept)
+            coded = variant.coded.get(accept) if accept is not None else None
             if coded is not None:
                 return Found(variant.made, seen.original, coded, True)
             if not variant.spliced:

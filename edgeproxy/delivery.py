@@ -149,10 +149,10 @@ class Delivery:
     ) -> None:
         """The rest of a page whose beginning has left; ``more`` comes behind ``body`` where that is not all."""
         if more is None:
-            made = await self._rewriter.begun(lines, body, intent, trail)
-            await early.follow(body, made)
-            if made is not None:
-                self._rewriter.afterwards(Page(200, lines, b"", body, made), intent, trail)
+            page = await self._rewriter.begun(lines, body, intent, trail)
+            await early.follow(body, page.made if page is not None else None)
+            if page is not None:
+                self._rewriter.afterwards(page, intent, trail)
             return
         trail.lane = replace(trail.lane or intent.lane, why=trail.why_incomplete)
         if trail.broken is not None:

@@ -159,17 +159,28 @@ class Rewriter:
             distrusted=self._verification.distrusted(intent.request.path, intent.book.version),
         )
 
-    async def begun(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail) -> Personalised | None:
-        """The whole of a page whose beginning has left already; None after a fault of ours.  Never raises."""
+    async def begun(self, lines: NewLines, body: bytes, intent: Intent, trail: Trail) -> Page | None:
+        """The whole of a page whose beginning has left already, made; None after a fault of ours.  Never raises."""
         try:
             assert intent.book is not None
+            assert intent.decision is not None
             distrusted = self._verification.distrusted(intent.request.path, intent.book.version)
-            made = await offloop.run(Work.READ, len(body), self._made, lines, body, intent, distrusted)
+            where = _where(lines, intent, distrusted)
+            found = self._again.known(where, intent.book, intent.decision, body, None)
+            if found is None:
+                found = await offloop.run(Work.READ, len(body), self._found, lines, body, intent, distrusted, where)
         except Exception:
             trail.failed(log, "rewriting the answer to")
             return None
-        trail.placing = made.placing
-        return made
+        trail.placing = found.made.placing
+        return Page(200, lines, b"", found.original, found.made)
+
+    def _found(self, lines: NewLines, body: bytes, intent: Intent, distrusted: frozenset[str], where: Where) -> Found:
+        assert intent.book is not None
+        assert intent.decision is not None
+        return self._again.made(
+            where, intent.book, intent.decision, body, lambda page: self._made(lines, page, intent, distrusted)
+        )
 
     def _made(self, lines: NewLines, body: bytes, intent: Intent, distrusted: frozenset[str]) -> Personalised:
         assert intent.book is not None
@@ -221,12 +232,7 @@ class Rewriter:
                 return self._as_it_is(lines, coded, intent)
         if active is not None:
             return await offloop.run(Work.SHOW, len(body), self._shown, lines, body, intent, trail, distrusted)
-        where = (
-            intent.request.path,
-            joined(lines, b"content-type"),
-            nameless(joined(lines, b"content-security-policy")),
-            distrusted,
-        )
+        where = _where(lines, intent, distrusted)
         found = self._again.known(where, intent.book, intent.decision, body, accept_encoding(intent.request))
         work = Work.READ if found is None else Work.CODE
         return await offloop.run(
@@ -256,9 +262,7 @@ class Rewriter:
         assert intent.decision is not None
         accept = accept_encoding(intent.request)
         if found is None:
-            found = self._again.made(
-                where, intent.book, intent.decision, body, lambda page: self._made(lines, page, intent, distrusted)
-            )
+            found = self._found(lines, body, intent, distrusted, where)
         made, original = found.made, found.original
         trail.placing = made.placing
         leaving = found.coded
@@ -326,6 +330,11 @@ def bare(lines: Iterable[tuple[bytes, bytes]], intent: Intent) -> NewLines:
     out.append((b"cache-control", b"private, no-cache" + keep))
     out.append((b"cdn-cache-control", b"no-store"))
     return out
+
+
+def _where(lines: NewLines, intent: Intent, distrusted: frozenset[str]) -> Where:
+    policies = nameless(joined(lines, b"content-security-policy"))
+    return (intent.request.path, joined(lines, b"content-type"), policies, distrusted)
 
 
 def _conditions(intent: Intent) -> list[bytes]:

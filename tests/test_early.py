@@ -92,6 +92,22 @@ async def test_what_has_come_of_it_leaves_again_when_it_has_doubled() -> None:
     assert counted(asked) == {"whole": 1}
 
 
+async def test_the_rest_of_a_page_that_is_like_an_earlier_one_is_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = world()
+    for _ in range(3):  # till it is remembered as it leaves, too
+        asked.shop.answer = before(PAGE)
+        await asked.ask("/", stage="new")
+    monkeypatch.setattr(edgeproxy.rewrite, "personalise", None)
+    for value in (b"Old", b"New"):
+        asked.left.clear()
+        asked.shop.answer = before(FIRST, asked.left.wait, REST.replace(b"Old", value))
+        got = await asked.ask("/", stage="new")
+        assert (got.body, got.cut) == (CALM.replace(b"Old", value), False)
+    assert counted(asked) == {"whole": 2}
+
+
 async def test_a_slot_that_expects_one_keeps_back_what_follows_its_first_match() -> None:
     asked = slowly(FIRST, REST, rules=RULES)
     got = await asked.ask("/", stage="new")
