@@ -4,6 +4,7 @@ The map of the code, in the order in which a request meets it::
 
     server/      the wire: limits and deadlines of a connection, sockets, signals; fastlane: what leaves without the app
     proxy.py     EdgeProxy: the path of one request, top to bottom
+    passing.py   what only passes: the same path, past the app, for answers that are certain to be the shop's own
     intend.py    who asks, what fits, what is meant to happen;  delivery.py: what becomes of the shop's answer
     core/        PURE decisions: visitor, preview, audiences, decide, explain, rule files
     html/        PURE bytes: locate, plan, place, render, verify

@@ -12,7 +12,7 @@ here: asking the shop (``proxy``), what many may get (``sharing``), a page's edi
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -79,7 +79,8 @@ class Delivery:
             trail.failed(log, "delivering the answer to")
             trail.nothing_made()
             trail.lane = OUR_FAULT
-            await self._stream(status, bare(response.headers.raw, intent), chunks, b"".join(taken), trail, answer)
+            lines = self._leaving(status, bare(response.headers.raw, intent), trail)
+            await _stream(status, lines, chunks, b"".join(taken), trail, answer)
 
     async def _deliver(
         self,
@@ -92,7 +93,7 @@ class Delivery:
     ) -> None:
         """The same; may raise anything.  ``taken`` is what was read of ``chunks``."""
         status = response.status_code
-        lines, lane = self._confirmed(response, intent, trail)
+        lines, lane = self.confirmed(status, response.headers.raw, intent, trail)
         page: Page | None = None
         method = intent.request.method
         stacked = lane.kind is LaneKind.PASS and self._rewriter.is_stacked(lines, status, method)
@@ -120,8 +121,23 @@ class Delivery:
             await answer.whole(page.status, self.signed(lines, trail), page.body)
             self._rewriter.afterwards(page, intent, trail)
             return
-        lines = self.remembered(self._rewriter.untouched(lines, intent, lane, trail), status, intent, trail)
-        await self._stream(status, lines, chunks, body, trail, answer)
+        await _stream(status, self.passed(status, lines, intent, lane, trail), chunks, body, trail, answer)
+
+    def streams(self, status: int, lines: NewLines, intent: Intent, lane: Lane) -> bool:
+        """Whether ``deliver`` would send this answer on as it comes."""
+        if lane.kind is not LaneKind.PASS or intent.active is not None:
+            return False
+        return not self._rewriter.is_stacked(lines, status, intent.request.method)
+
+    def passed(self, status: int, lines: NewLines, intent: Intent, lane: Lane, trail: Trail) -> NewLines:
+        """The lines that leave before the shop's own bytes, of those that ``confirmed`` gave.  Never raises."""
+        lines = self._rewriter.untouched(lines, intent, lane, trail)
+        return self._leaving(status, self.remembered(lines, status, intent, trail), trail)
+
+    def _leaving(self, status: int, lines: NewLines, trail: Trail) -> NewLines:
+        if status in BODILESS:
+            lines = [line for line in lines if line[0] != b"content-length"]
+        return self.signed(lines, trail)
 
     def _begun(self, lines: NewLines, trail: Trail) -> NewLines:
         """The lines of a page that leaves before its end has come."""
@@ -160,40 +176,19 @@ class Delivery:
             raise trail.broken
         await early.follow_untouched(body, more)
 
-    def _confirmed(self, response: httpx.Response, intent: Intent, trail: Trail) -> tuple[NewLines, Lane]:
-        """The shop's lines as they may leave, and the lane that they leave.  Never raises."""
+    def confirmed(
+        self, status: int, told: Sequence[tuple[bytes, bytes]], intent: Intent, trail: Trail
+    ) -> tuple[NewLines, Lane]:
+        """The shop's lines as they may leave, and the lane that they leave; ``told`` as they came.  Never raises."""
         request = intent.request
         try:
-            lines = respond.passed(
-                response.headers.raw, self._origin, request.scheme.encode(), request.host.encode("latin-1")
-            )
-            trail.events = told_events(response.headers.raw)
-            trail.lane = self._rewriter.confirm(intent, response.status_code, lines)
+            lines = respond.passed(told, self._origin, request.scheme.encode(), request.host.encode("latin-1"))
+            trail.events = told_events(told)
+            trail.lane = self._rewriter.confirm(intent, status, lines)
         except Exception:
             trail.failed(log, "reading the shop's head for")
-            lines, trail.lane = bare(response.headers.raw, intent), OUR_FAULT
+            lines, trail.lane = bare(told, intent), OUR_FAULT
         return lines, trail.lane
-
-    async def _stream(
-        self,
-        status: int,
-        lines: RawHeaders | list[tuple[bytes, bytes]],
-        chunks: AsyncIterator[bytes],
-        first: bytes,
-        trail: Trail,
-        answer: Answer,
-    ) -> None:
-        """The shop's bytes as they come; ``first`` are those that were already read."""
-        if status in BODILESS:
-            lines = [line for line in lines if line[0] != b"content-length"]
-        await answer.start(status, self.signed(lines, trail))
-        if first:
-            await answer.body(first)
-        if trail.broken is not None:  # what came before the break has left; the break follows
-            raise trail.broken
-        async for chunk in chunks:
-            await answer.body(chunk)
-        await answer.end()
 
     def remembered(
         self, lines: NewLines, status: int, intent: Intent, trail: Trail, *, html: bool | None = None
@@ -235,6 +230,20 @@ class Delivery:
         except Exception:
             trail.failed(log, "signing off")
             return list(lines)
+
+
+async def _stream(
+    status: int, lines: NewLines, chunks: AsyncIterator[bytes], first: bytes, trail: Trail, answer: Answer
+) -> None:
+    """The shop's bytes as they come; ``first`` are those that were already read."""
+    await answer.start(status, lines)
+    if first:
+        await answer.body(first)
+    if trail.broken is not None:  # what came before the break has left; the break follows
+        raise trail.broken
+    async for chunk in chunks:
+        await answer.body(chunk)
+    await answer.end()
 
 
 async def _collected(

@@ -47,8 +47,11 @@ class Intending:
         self._books = books
         self._remembering = remembering
 
-    def intend(self, request: PageRequest, head: Forwardable) -> Intent:
-        """Who asks, what fits, what is meant to happen; nothing is asked of the shop yet."""
+    def intend(self, request: PageRequest, head: Forwardable, *, counted: bool = True) -> Intent:
+        """Who asks, what fits, what is meant to happen; nothing is asked of the shop yet.
+
+        ``counted``: False where it is only looked at (``note`` counts it).
+        """
         book = self._books.book
         if book is None:
             return Intent(_NO_RULES, replace(request, query=""))
@@ -56,6 +59,8 @@ class Intending:
         keys = self.keys
         visitor = visitors.read(lines, keys, request.at, self._settings.cookie, self.verified)
         known = self._remembering.of(request, book, keys, request.at)
+        if counted:
+            self._remembering.noted(known, book)
         visitor = recalled(book, visitor, known)
         looked = preview.apply(
             request,
@@ -71,6 +76,11 @@ class Intending:
             return shown_by(looked, book)
         decision = decide(book, visitor, looked.request)
         return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book, known=known)
+
+    def note(self, intent: Intent) -> None:
+        """Count what was only looked at."""
+        if intent.known is not None and intent.book is not None:
+            self._remembering.noted(intent.known, intent.book)
 
     def previews_are_open(self, head: Forwardable) -> bool:
         """Only this machine asks: a loopback Host (against DNS rebinding) and nobody in between."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -36,9 +36,10 @@ from edgeproxy.errors import CutShort, ErrorPages
 from edgeproxy.intend import Books, Intending
 from edgeproxy.journal import Journal
 from edgeproxy.lessons import fast_lane, lesson
-from edgeproxy.origin import ShopBusy, ShopError, ShopTimeout
+from edgeproxy.origin import ShopAddresses, ShopBusy, ShopError, ShopTimeout
 from edgeproxy.own import OWN_PATHS, Asked, Pages, own
 from edgeproxy.pages import PageCache
+from edgeproxy.passing import FRESH, Passing
 from edgeproxy.previewing import Shelf, by_its_rules
 from edgeproxy.previewpages import PREVIEW_PAGES
 from edgeproxy.relay import Relay, disbelief
@@ -59,7 +60,7 @@ _NOTHING = httpx.ByteStream(b"")
 _UPGRADE = "another protocol is asked for (Upgrade)"
 
 
-class _Checked(NamedTuple):
+class Checked(NamedTuple):
     """A request that has passed the guard."""
 
     head: Forwardable
@@ -123,6 +124,20 @@ class EdgeProxy:
                 beside=rewriter.tick,
             )
 
+        self.passing: Passing | None = None
+        if isinstance(transport, ShopAddresses):
+            self.passing = Passing(
+                self,
+                transport,
+                books=books,
+                intending=self._intending,
+                sharing=self._sharing,
+                delivery=self._delivery,
+                deadline=settings.deadline,
+                clock=clock,
+                fault=journal.fault,
+            )
+
     @property
     def keys(self) -> Keys:
         """What signs and verifies now."""
@@ -144,12 +159,42 @@ class EdgeProxy:
         trail = Trail(perf_counter(), self._clock(), scope["method"], scope["http_version"])
         answer = Answer(send, trail, can_hint="http.response.early_hint" in scope.get("extensions", ()))
         try:
-            checked = self._guard(scope, trail)
-            if isinstance(checked, Refusal):
-                trail.turned_away(scope)
-                await self._refuse(checked, trail, answer)
-            else:
-                await self._serve(checked, receive, trail, answer)
+            await self._told(self._answered(scope, receive, trail, answer), trail, answer)
+        finally:
+            if trail.reusable is not None and answer.started:
+                self._teach(scope, trail)
+
+    async def _answered(self, scope: Scope, receive: Receive, trail: Trail, answer: Answer) -> None:
+        checked = self.guard(scope, trail)
+        if isinstance(checked, Refusal):
+            trail.turned_away(scope)
+            await self._refuse(checked, trail, answer)
+        else:
+            await self._serve(checked, receive, trail, answer, fresh=FRESH in scope.get("extensions", ()))
+
+    async def rest(
+        self,
+        head: Forwardable,
+        target: bytes,
+        intent: Intent,
+        trail: Trail,
+        told: httpx.Response | ShopError | None,
+        send: Send,
+    ) -> None:
+        """Go on with an answer that does not simply pass (``passing``); ``told`` is None for a fault of ours."""
+        answer = Answer(send, trail)
+        if told is None:
+            await self._told(self._error(502, trail, answer), trail, answer)
+        elif isinstance(told, ShopError):
+            trail.problem = f"shop: {told}"
+            await self._told(self._error(_status_of(told), trail, answer), trail, answer)
+        else:
+            await self._told(self._deliver(head, target, told, intent, trail, answer), trail, answer)
+
+    async def _told(self, work: Awaitable[None], trail: Trail, answer: Answer) -> None:
+        """Do it; however it ends, it is recorded, and a fault of ours is never seen."""
+        try:
+            await work
         except CutShort:
             trail.cut = True
             raise
@@ -164,11 +209,9 @@ class EdgeProxy:
                 raise CutShort from None
             await self._error(502, trail, answer)
         finally:
-            self._record(trail)
-            if trail.reusable is not None and answer.started:
-                self._teach(scope, trail)
+            self.record(trail)
 
-    def _record(self, trail: Trail) -> None:
+    def record(self, trail: Trail) -> None:
         """The answer has left: what fails here must not take it back."""
         try:
             self._journal.served(trail.served(perf_counter()))
@@ -188,7 +231,7 @@ class EdgeProxy:
 
     # ------------------------------------------------------------------ guard
 
-    def _guard(self, scope: Scope, trail: Trail) -> _Checked | Refusal:
+    def guard(self, scope: Scope, trail: Trail) -> Checked | Refusal:
         """Judge a request and cut what is ours; what fails in here forwards nothing."""
         try:
             head = self._sanitiser.scope(scope)
@@ -212,7 +255,7 @@ class EdgeProxy:
                 at=trail.at,
                 country=head.country,
             )
-            return _Checked(head, target, lines, request)
+            return Checked(head, target, lines, request)
         except Exception:
             trail.request_id = trail.request_id or new_request_id()
             trail.failed(log, "guarding")
@@ -222,7 +265,13 @@ class EdgeProxy:
         trail.request_id, trail.problem, trail.refused = refusal.request_id, refusal.why, True
         await self._error(refusal.status, trail, answer)
 
-    async def _serve(self, checked: _Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
+    def for_shop(self, checked: Checked, intent: Intent) -> list[tuple[bytes, bytes]]:
+        """The lines that the shop is asked with."""
+        return _for_shop(checked.lines, intent)
+
+    async def _serve(
+        self, checked: Checked, receive: Receive, trail: Trail, answer: Answer, *, fresh: bool = False
+    ) -> None:
         request = checked.request
         if request.path.startswith(OWN_PATHS):
             await self._own(checked, receive, trail, answer)
@@ -235,7 +284,7 @@ class EdgeProxy:
                 intent, told = (intent, looked) if isinstance(looked, Page) else (looked, None)
             if checked.head.upgrade and self._settings.upgrade == "relay":
                 intent = replace(intent, lane=replace(intent.lane, kind=LaneKind.PASS, why=_UPGRADE))
-            lines = _for_shop(checked.lines, intent)
+            lines = self.for_shop(checked, intent)
         except Exception:
             trail.failed(log, "deciding")
             intent = Intent(OUR_FAULT, request)
@@ -251,18 +300,20 @@ class EdgeProxy:
         if told is not None:
             await answer.whole(told.status, told.lines, told.body)
             return
-        await self._ask(checked, lines, intent, receive, trail, answer)
+        await self._ask(checked, lines, intent, receive, trail, answer, fresh=fresh)
 
     # ------------------------------------------------------------------ ask
 
     async def _ask(
         self,
-        checked: _Checked,
+        checked: Checked,
         lines: list[tuple[bytes, bytes]],
         intent: Intent,
         receive: Receive,
         trail: Trail,
         answer: Answer,
+        *,
+        fresh: bool = False,
     ) -> None:
         head = checked.head
         if self._sharing is not None and await self._shared(self._sharing, checked, intent, trail, answer):
@@ -271,6 +322,8 @@ class EdgeProxy:
         extensions: dict[str, Any] = {"target": checked.target}
         if head.method in {"GET", "HEAD"}:  # what a shared question took is part of it
             extensions["deadline"] = max(self._settings.deadline - trail.shop_seconds, 0.0)
+        if fresh:
+            extensions["fresh"] = True
         if head.upgrade:
             extensions["upgrade"] = self._settings.upgrade == "relay"
             if not extensions["upgrade"]:
@@ -300,14 +353,29 @@ class EdgeProxy:
             trail.problem = "the visitor left"
             raise CutShort from None
         trail.shop_seconds += perf_counter() - asked
-        try:
-            if response.status_code == 101:
+        if response.status_code == 101:
+            try:
                 await self._switch(head, response, receive, trail, answer)
-                return
-            if extensions.get("upgrade"):
-                self._relay.ends.add("declined")
+            finally:
+                await _close(response)
+            return
+        if extensions.get("upgrade"):
+            self._relay.ends.add("declined")
+        await self._deliver(head, checked.target, response, intent, trail, answer)
+
+    async def _deliver(
+        self,
+        head: Forwardable,
+        target: bytes,
+        response: httpx.Response,
+        intent: Intent,
+        trail: Trail,
+        answer: Answer,
+    ) -> None:
+        """The shop has answered this visitor's own question."""
+        try:
             if self._sharing is not None:
-                self._sharing.passing(head, checked.target, response, trail)
+                self._sharing.passing(head, target, response.status_code, response.headers.raw, trail)
             await self._delivery.deliver(response, intent, trail, answer)
         except ShopError as error:
             trail.problem = f"shop: {error}"
@@ -315,10 +383,9 @@ class EdgeProxy:
                 raise CutShort from None
             await self._error(_status_of(error), trail, answer)
         finally:
-            if isinstance(response.stream, httpx.AsyncByteStream):  # the stream's own: httpx would wrap it
-                await response.stream.aclose()
+            await _close(response)
 
-    async def _shared(self, sharing: Sharing, checked: _Checked, intent: Intent, trail: Trail, answer: Answer) -> bool:
+    async def _shared(self, sharing: Sharing, checked: Checked, intent: Intent, trail: Trail, answer: Answer) -> bool:
         """Whether what many may get was the answer; else the visitor's own question goes to the shop."""
         try:
             return await sharing.answered(checked.head, checked.target, checked.lines, intent, trail, answer)
@@ -358,7 +425,7 @@ class EdgeProxy:
 
     # ------------------------------------------------------------------ our own answers
 
-    async def _own(self, checked: _Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
+    async def _own(self, checked: Checked, receive: Receive, trail: Trail, answer: Answer) -> None:
         """An address of ours."""
         trail.own = True
         try:
@@ -387,6 +454,11 @@ class EdgeProxy:
 
 
 # --------------------------------------------------------------------------- the shop's side
+
+
+async def _close(response: httpx.Response) -> None:
+    if isinstance(response.stream, httpx.AsyncByteStream):  # the stream's own: httpx would wrap it
+        await response.stream.aclose()
 
 
 def _status_of(error: ShopError) -> int:

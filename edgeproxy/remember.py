@@ -57,10 +57,12 @@ class Remembering:
 
     def of(self, request: PageRequest, book: RuleBook, keys: Keys, now: float) -> Recollection:
         """What the request brings, and what may be done with it."""
-        known = recollect.recollect(book, request, keys, now, self._cookie, self._verified)
+        return recollect.recollect(book, request, keys, now, self._cookie, self._verified)
+
+    def noted(self, known: Recollection, book: RuleBook) -> None:
+        """Count what a request brought, once for each."""
         if known.state.disbelief is not None and book.recall is not None:
             self._cookies.add(known.state.disbelief.value)
-        return known
 
     def leaving(
         self,

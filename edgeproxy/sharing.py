@@ -8,13 +8,11 @@ and the shop; where it does not answer, the request goes on as the visitor sent 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
-
-import httpx
 
 from edgeproxy.answer import Answer, Reusable
 from edgeproxy.content_coding import BEST, accepted
@@ -81,6 +79,20 @@ class Sharing:
             identity=intent.edited_here,
             loop=self._settings.via.encode(),
         )
+
+    def passes(self, head: Forwardable, target: bytes, lines: NewLines, intent: Intent, trail: Trail) -> bool:
+        """Whether it is certain already that nothing shared is the answer, as ``answered`` would find; noted then."""
+        if intent.book is not self._book:
+            return False
+        wanted = self.judge(head, target, lines, intent)
+        if isinstance(wanted, NotShared):
+            trail.cache, trail.why_not_shared = "bypass", wanted.why
+            return True
+        why = self._cache.passes(wanted)
+        if why is None:
+            return False
+        trail.shared, trail.cache, trail.why_not_shared = wanted, "pass", why
+        return True
 
     async def answered(
         self, head: Forwardable, target: bytes, lines: NewLines, intent: Intent, trail: Trail, answer: Answer
@@ -210,30 +222,36 @@ class Sharing:
 
     # ------------------------------------------------------------------ what passes by
 
-    def passing(self, head: Forwardable, target: bytes, response: httpx.Response, trail: Trail) -> None:
-        """The shop has answered this visitor's own question: what that says of what is kept.  Never raises."""
+    def passing(
+        self, head: Forwardable, target: bytes, status: int, told: Sequence[tuple[bytes, bytes]], trail: Trail
+    ) -> None:
+        """The shop has answered this visitor's own question: what that says of what is kept.  Never raises.
+
+        ``told`` are the shop's lines as they came.
+        """
         try:
             if trail.shared is not None and head.method == "GET":
-                lines = [(name.lower(), value) for name, value in response.headers.raw]
-                self._cache.saw(trail.shared, response.status_code, lines)
-            elif head.method not in _SAFE and 200 <= response.status_code < 400:
-                self._changed(head, target, response)
+                self._cache.saw(trail.shared, status, [(name.lower(), value) for name, value in told])
+            elif head.method not in _SAFE and 200 <= status < 400:
+                self._changed(head, target, told)
         except Exception:
             trail.failed(log, "learning from the answer to")
 
-    def _changed(self, head: Forwardable, target: bytes, response: httpx.Response) -> None:
+    def _changed(self, head: Forwardable, target: bytes, told: Sequence[tuple[bytes, bytes]]) -> None:
         """After an unsafe method without an error what is kept there is old (RFC 9111, 4.4)."""
         host = next((value for name, value in head.headers if name == b"host"), b"")
         path = target.partition(b"?")[0]
         self._cache.changed(host, path)
-        for name in ("location", "content-location"):
-            for value in response.headers.get_list(name):
-                try:
-                    place = urlsplit(urljoin(f"{head.scheme}://{head.host}{path.decode('latin-1')}", value))
-                except ValueError:
-                    continue  # no address
-                if place.netloc.lower() in self._names(head):  # never another host's (4.4)
-                    self._cache.changed(host, place.path.encode("latin-1", "replace") or b"/")
+        here = f"{head.scheme}://{head.host}{path.decode('latin-1')}"
+        for name, value in told:
+            if name.lower() not in (b"location", b"content-location"):
+                continue
+            try:
+                place = urlsplit(urljoin(here, value.decode("latin-1")))
+            except ValueError:
+                continue  # no address
+            if place.netloc.lower() in self._names(head):  # never another host's (4.4)
+                self._cache.changed(host, place.path.encode("latin-1", "replace") or b"/")
 
     def _names(self, head: Forwardable) -> tuple[str, ...]:
         """What the shop may call itself to this visitor."""

@@ -74,7 +74,7 @@ INSIDE = [
     "edgeproxy.previewing.address",
 ]
 DELIVERING = [  # whatever the shop's answer is worth, and wherever its page is kept
-    "edgeproxy.delivery.Delivery._confirmed",
+    "edgeproxy.delivery.Delivery.confirmed",
     "edgeproxy.delivery.Delivery._early",
     "edgeproxy.delivery.Delivery.remembered",
     "edgeproxy.delivery._collected",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -27,6 +28,7 @@ __all__ = [
     "is_navigation",
     "lane",
     "next_change",
+    "passes",
     "response_lane",
     "takes_html",
 ]
@@ -38,7 +40,7 @@ BIGGEST_PAGE: Final = (
 TOO_BIG: Final = "bigger than"
 """What the reason of a page that passes for its size begins with."""
 
-_DOCUMENTS: Final = frozenset({"document", "iframe"})
+_DOCUMENTS: Final = frozenset({b"document", b"iframe"})
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
 _REFUSED: Final = re.compile(r"\s*q\s*=\s*0(?:\.0{0,3})?\s*").fullmatch
 _THEME: Final = (".css", ".js", ".mjs", ".map", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".svg", ".ico")
@@ -74,6 +76,16 @@ def lane(book: RuleBook, request: PageRequest, decision: Decision, *, preview: b
     return Lane(LaneKind.PRIVATE, f"for this visitor: {', '.join(one.name for one in decision.fitting)}", personal)
 
 
+def passes(book: RuleBook, path: str, headers: Iterable[tuple[bytes, bytes]], at: float) -> bool:
+    """True when ``lane`` is PASS for a GET or HEAD with this head and no preview, whoever the visitor is.
+
+    ``path`` is raw, before ``?``; ``headers`` have lower-case names.
+    """
+    if not in_force(book, path, at) or on_path(book, path).never:
+        return True
+    return not _is_document(headers, path) or any(name == b"range" for name, _ in headers)
+
+
 def is_document(request: PageRequest) -> bool:
     """False only when the request says that it is for something else than a page.
 
@@ -81,15 +93,21 @@ def is_document(request: PageRequest) -> bool:
     begins with another kind of thing and has no HTML in it, as for pictures and styles.  ``*/*`` alone and no Accept
     say nothing: they count as a document, unless the path ends like a file of the theme.
     """
-    destination = request.header(b"sec-fetch-dest")
-    if destination is not None:
-        return destination.strip().lower() in _DOCUMENTS
-    accept = (request.header(b"accept") or "").strip().lower()
-    if "html" in accept:
-        return takes_html(accept)
-    if accept and not accept.startswith(("*/*", "text/*")):
+    return _is_document(request.headers, request.path)
+
+
+def _is_document(headers: Iterable[tuple[bytes, bytes]], path: str) -> bool:
+    accept: bytes | None = None
+    for name, value in headers:
+        if name == b"sec-fetch-dest":
+            return value.strip().lower() in _DOCUMENTS
+        if name == b"accept" and accept is None:
+            accept = value.strip().lower()
+    if accept and b"html" in accept:
+        return takes_html(accept.decode("latin-1"))
+    if accept and not accept.startswith((b"*/*", b"text/*")):
         return False
-    return not request.path.lower().endswith(_THEME + _MEDIA)
+    return not path.lower().endswith(_THEME + _MEDIA)
 
 
 def is_navigation(request: PageRequest) -> bool:

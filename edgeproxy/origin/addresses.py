@@ -28,7 +28,7 @@ import httpx
 
 from edgeproxy.origin.errors import ShopBusy, ShopError, ShopTimeout
 from edgeproxy.origin.health import Health, Tolerance
-from edgeproxy.origin.transport import ShopTransport
+from edgeproxy.origin.transport import AtHand, ShopTransport
 
 __all__ = ["Address", "Count", "ShopAddresses"]
 
@@ -107,6 +107,14 @@ class ShopAddresses(httpx.AsyncBaseTransport):
                     if rest <= 0:
                         raise
                     request.extensions["deadline"] = rest
+
+    def at_hand(self) -> AtHand | None:
+        """An idle connection to the address whose turn it is; None where there is none."""
+        one = self._choose(self.addresses)
+        found = one.via.at_hand()
+        if found is not None:
+            found.outcome = one.outcome
+        return found
 
     async def aclose(self) -> None:
         """Close every connection."""

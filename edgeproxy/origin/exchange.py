@@ -30,7 +30,7 @@ from edgeproxy.origin.errors import ShopBroken, ShopTimeout
 from edgeproxy.origin.patience import Limits, Patience
 from edgeproxy.origin.tunnel import Tunnel, TwoWay
 
-__all__ = ["Exchange", "Hinted", "Lease", "Wire"]
+__all__ = ["Exchange", "Hinted", "Lease", "Wire", "too_late"]
 
 
 HINTS = 8 * 1024
@@ -87,6 +87,7 @@ class Exchange:
         "head_done",
         "headers",
         "hints",
+        "moved",
         "parser",
         "reason",
         "sender",
@@ -121,6 +122,7 @@ class Exchange:
         self.head_done = False
         self.headers: list[tuple[bytes, bytes]] = []
         self.hints: list[bytes] = []  # links of a 103 that nobody has taken yet
+        self.moved: Callable[[], None] | None = None  # called after anything has happened, where nobody waits
         self.reason = b""
         self.status = 0
         self.sender: asyncio.Task[None] | None = None
@@ -156,6 +158,12 @@ class Exchange:
                 return b""
             self._phase = "body"
             await self._wait(patience)
+        data = self.take()
+        patience.earn(len(data))
+        return data
+
+    def take(self) -> bytes:
+        """What has come of the body since, b"" when that is nothing."""
         if len(self._chunks) == 1:
             data = self._chunks.popleft()
         else:
@@ -165,7 +173,6 @@ class Exchange:
         if self._paused:
             self._paused = False
             self._connection.resume()
-        patience.earn(len(data))
         return data
 
     def fail(self, error: BaseException) -> None:
@@ -187,6 +194,8 @@ class Exchange:
         """Let whoever waits look again."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+        elif self.moved is not None:
+            self.moved()
 
     # ------------------------------------------------------------------ for the connection
 
@@ -377,8 +386,7 @@ class Exchange:
             patience.spend(self._loop.time() - since)
 
     def _too_late(self, patience: Patience) -> None:
-        what = "the shop did not answer in time" if self._phase == "answer" else "the shop sends its answer too slowly"
-        self.fail(ShopTimeout(self._phase, what, patience.limit))
+        self.fail(too_late(self._phase, patience))
         self.wake()
 
     def _end(self, *, reusable: bool) -> None:
@@ -397,3 +405,9 @@ class Exchange:
             lease.release()
         else:
             lease.close()
+
+
+def too_late(phase: str, patience: Patience) -> ShopTimeout:
+    """The shop's time is over; ``phase`` is "answer" or "body"."""
+    what = "the shop did not answer in time" if phase == "answer" else "the shop sends its answer too slowly"
+    return ShopTimeout(phase, what, patience.limit)

@@ -84,6 +84,17 @@ class Lender:
             raise
         return _Loan(self, connection), connection
 
+    def at_hand(self) -> tuple[Lease, ShopConnection] | None:
+        """An idle connection, here and now; None where somebody has to wait for one, or open it."""
+        if not self._free or self._waiting:
+            return None
+        connection = self._idle(asyncio.get_running_loop().time() - self._limits.age)
+        if connection is None:
+            return None
+        self._free -= 1
+        self.lent += 1
+        return _Loan(self, connection), connection
+
     def back(self) -> None:
         """A place is free again: for whoever has waited longest."""
         self.lent -= 1

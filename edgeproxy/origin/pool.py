@@ -62,9 +62,11 @@ class Pool:
         return self._idle.popitem()[0]
 
     def keep(self, connection: ShopConnection) -> None:
-        """Nothing is under way on it: it may be used again."""
+        """Nothing is under way on it: it may be used again; where that is not so it is closed."""
         loop = connection.loop
-        if connection.reusable and connection in self._open:
+        if not connection.reusable:
+            connection.abort()
+        elif connection in self._open:
             self._idle[connection] = loop.time()
             if self._sweep is None:
                 self._sweep = loop.call_later(self._limits.keepalive, self._swept, loop)

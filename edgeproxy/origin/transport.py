@@ -18,12 +18,12 @@ import httpx
 
 from edgeproxy.origin.connection import ShopConnection
 from edgeproxy.origin.errors import ShopBroken, ShopError, ShopTimeout
-from edgeproxy.origin.exchange import Exchange
+from edgeproxy.origin.exchange import Exchange, Lease
 from edgeproxy.origin.lending import Lender, tls_context
 from edgeproxy.origin.patience import Limits, Patience
 from edgeproxy.origin.pool import Pool
 
-__all__ = ["Outcome", "ShopBody", "ShopTransport"]
+__all__ = ["AtHand", "Outcome", "ShopBody", "ShopTransport", "answered", "patience_for"]
 
 _SAFE = frozenset({"GET", "HEAD"})
 _SENDS_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -70,6 +70,35 @@ class ShopBody(httpx.AsyncByteStream):
             await asyncio.wait({sender})  # it was cancelled: nobody reads the visitor's body after this
 
 
+class AtHand:
+    """A connection that is lent for one question without a body: ``ask``, or ``release`` it."""
+
+    __slots__ = ("_connection", "_lease", "limits", "outcome")
+
+    def __init__(self, lease: Lease, connection: ShopConnection, limits: Limits) -> None:
+        self._lease = lease
+        self._connection = connection
+        self.limits = limits
+        self.outcome: Outcome = _untold
+
+    def ask(self, method: str, target: bytes, lines: Sequence[tuple[bytes, bytes]]) -> Exchange:
+        """Ask; what comes is told by ``Exchange.moved``, which the caller sets.
+
+        The caller watches the time (``patience_for``) and tells ``outcome``.  Raises ValueError for a request that
+        cannot be written as one (which is a fault of ours); nothing is sent then.
+        """
+        first = b"%b %b HTTP/1.1" % (method.encode("ascii"), target)
+        head = _joined([first, *[b"%b: %b" % line for line in lines]])
+        exchange = self._connection.begin(self._lease, head_only=method == "HEAD", limits=self.limits)
+        exchange.sent = True
+        self._connection.write(head)
+        return exchange
+
+    def release(self) -> None:
+        """Nobody asks."""
+        self._lease.release()
+
+
 class ShopTransport(httpx.AsyncBaseTransport):
     """Requests to one address of the shop.
 
@@ -86,7 +115,8 @@ class ShopTransport(httpx.AsyncBaseTransport):
     ``extensions["upgrade"]``, where it is true, says that the headers ask for an upgrade: a 101 then is an answer whose
     ``extensions["network_stream"]`` is the ``Tunnel``, on a connection that counts apart from the others; any other
     answer is an ordinary one.  ``extensions["outcome"]``: an ``Outcome`` to tell; ``extensions["hinted"]``:
-    an ``exchange.Hinted`` that takes the links of a 103.
+    an ``exchange.Hinted`` that takes the links of a 103.  ``extensions["fresh"]``, where it is true: this is the second
+    time already, on a connection that was never used.
 
     Answers carry the shop's status, raw headers and ``extensions["reason_phrase"]``; nothing is decoded, followed,
     stored or added.  Raises ShopRefused, ShopBusy, ShopTimeout, ShopBroken, what the request's stream raised, and
@@ -145,9 +175,11 @@ class ShopTransport(httpx.AsyncBaseTransport):
             total = Patience.total(self.limits.answer, "origin_answer_seconds")
         else:
             total = Patience.total(deadline)
-        retriable = empty and request.method in _SAFE
+        fresh = bool(request.extensions.get("fresh"))
+        self.retries += fresh
+        retriable = empty and request.method in _SAFE and not fresh
         lender = self._tunnels if upgrade else self._lender
-        lease, connection = await lender.borrow(total.left, fresh=upgrade, recent=not retriable)
+        lease, connection = await lender.borrow(total.left, fresh=upgrade or fresh, recent=not retriable)
         while True:
             total.spend(loop.time() - since)
             reused = connection.uses > 0
@@ -170,19 +202,17 @@ class ShopTransport(httpx.AsyncBaseTransport):
             except BaseException:
                 exchange.abandon()
                 raise
-        extensions: dict[str, object] = {"http_version": b"HTTP/1.1", "reason_phrase": exchange.reason}
         if exchange.tunnel is not None:
             if outcome is not None:
                 outcome(None)
-            extensions["network_stream"] = exchange.tunnel
+            extensions = {**_extensions(exchange), "network_stream": exchange.tunnel}
             return httpx.Response(101, headers=exchange.headers, stream=_NOTHING, extensions=extensions)
-        patience = self._patience(exchange, total, timed=deadline is not None)
-        return httpx.Response(
-            exchange.status,
-            headers=exchange.headers,
-            stream=ShopBody(exchange, patience, outcome),
-            extensions=extensions,
-        )
+        return answered(exchange, patience_for(exchange, total, self.limits, timed=deadline is not None), outcome)
+
+    def at_hand(self) -> AtHand | None:
+        """An idle connection, here and now; None where somebody has to wait for one, or open it."""
+        found = self._lender.at_hand()
+        return None if found is None else AtHand(*found, self.limits)
 
     async def aclose(self) -> None:
         """Close every connection; answers that still stream are cut."""
@@ -234,12 +264,7 @@ class ShopTransport(httpx.AsyncBaseTransport):
                 lines.append(b"Content-Length: %d" % size)
         else:
             raise ValueError("the request's body cannot be sent from here")
-        breaks = len(lines) + 1
-        lines += (b"", b"")
-        head = b"\r\n".join(lines)
-        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
-            raise ValueError("the request has a control character in its head")
-        return head + data, size, body, body is None and not data
+        return _joined(lines) + data, size, body, body is None and not data
 
     async def _send(
         self, exchange: Exchange, connection: ShopConnection, body: httpx.AsyncByteStream, size: int | None
@@ -278,15 +303,41 @@ class ShopTransport(httpx.AsyncBaseTransport):
             what = "the shop does not take the request's body"
             raise ShopTimeout("sending", what, "origin_sending_seconds") from None
 
-    # ------------------------------------------------------------------ receiving
 
-    def _patience(self, exchange: Exchange, total: Patience, *, timed: bool) -> Patience:
-        kind = _media_type(exchange.headers)
-        if timed and (not kind or kind in _DOCUMENT):
-            return total
-        if kind == b"text/event-stream":
-            return Patience.events(self.limits)
-        return Patience.stream(self.limits)
+def patience_for(exchange: Exchange, total: Patience, limits: Limits, *, timed: bool) -> Patience:
+    """How long the body is waited for; ``total`` is what is left of the document's, ``timed`` where it has one."""
+    kind = _media_type(exchange.headers)
+    if timed and (not kind or kind in _DOCUMENT):
+        return total
+    if kind == b"text/event-stream":
+        return Patience.events(limits)
+    return Patience.stream(limits)
+
+
+def answered(exchange: Exchange, patience: Patience, outcome: Outcome | None) -> httpx.Response:
+    """The answer whose head has come, for whoever reads its body."""
+    return httpx.Response(
+        exchange.status,
+        headers=exchange.headers,
+        stream=ShopBody(exchange, patience, outcome),
+        extensions=_extensions(exchange),
+    )
+
+
+def _extensions(exchange: Exchange) -> dict[str, object]:
+    return {"http_version": b"HTTP/1.1", "reason_phrase": exchange.reason}
+
+
+def _joined(lines: Sequence[bytes]) -> bytes:
+    breaks = len(lines) + 1
+    head = b"\r\n".join([*lines, b"", b""])
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+        raise ValueError("the request has a control character in its head")
+    return head
+
+
+def _untold(problem: ShopError | None) -> None:
+    """Nobody wants to know how it went."""
 
 
 def _address(origin: str) -> httpx.URL:

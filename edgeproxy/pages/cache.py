@@ -111,6 +111,16 @@ class PageCache:
             return None
         return page
 
+    def passes(self, shared: SharedRequest) -> str | None:
+        """Why this visitor's own question goes to the shop; None where that is not certain before anybody has waited.
+
+        Nothing waits here, and nothing is asked.
+        """
+        full = self.full(shared)
+        if full in self._flights or self.store.get(full) is not None or self._uncoded(shared) is not None:
+            return None
+        return self.known.why_not(shared, full, tried=False)
+
     async def get(self, shared: SharedRequest, *, fill: bool = True) -> Outcome:
         """A page, one that is coming, or why there is none; raises ShopError where the shop failed everybody.
 

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from edgeproxy.server.announced import Announced
-from edgeproxy.server.exchange import Exchange
+from edgeproxy.server.exchange import App, Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import Refused
 
@@ -185,7 +185,7 @@ class Connection(HttpToolsProtocol):
         """A body that comes must come at a rate; while we do not read, the other end is not to blame."""
         limits = self.guard.limits
         if not self._begun and self._since is not None and now - self._since >= HOLD_SECONDS:
-            self._begin_app()
+            self.begin_app()
         if self._body_since is None:
             self._body_since = now
         if self.flow.read_paused or self.cycle.waiting_for_100_continue:
@@ -227,6 +227,6 @@ class Connection(HttpToolsProtocol):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
-    def _begin_app(self) -> None:
+    def begin_app(self, app: App | None = None) -> None:
         """Call the app with the request that has come (``protocol``)."""
         raise NotImplementedError

@@ -38,6 +38,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from edgeproxy.errors import CutShort
 
 if TYPE_CHECKING:
+    from edgeproxy.passing import Passage
     from edgeproxy.server.protocol import GuardProtocol
 
 __all__ = ["Exchange", "InvalidAnswer"]
@@ -79,6 +80,7 @@ class Exchange(RequestResponseCycle):
         )
         self.protocol = protocol
         self.task: asyncio.Task[None] | None = None
+        self.passage: Passage | None = None  # what answers in the app's place
         self.until_close = False  # the body ends with the connection
         self.tunnel = False  # a 101 was sent
         self._dismissed = False
@@ -114,6 +116,9 @@ class Exchange(RequestResponseCycle):
         self.disconnected = True
         self.message_event.set()
         self.flow.resume_writing()
+        passage, self.passage = self.passage, None
+        if passage is not None and not self.response_complete:
+            passage.left(why)
         if self.task is not None and not self.response_complete and not self._dismissed:
             self._dismissed = True  # once: a second cancellation would break into what the first has it tidy up
             self.task.cancel(why)
@@ -151,15 +156,16 @@ class Exchange(RequestResponseCycle):
             if self.tunnel:
                 self._write_bytes(message.get("body", b""), message.get("more_body", False))
             else:
-                self._write_body(message.get("body", b""), message.get("more_body", False))
+                self.write_body(message.get("body", b""), message.get("more_body", False))
         elif kind == "http.response.start" and not self.response_started:
-            self._write_head(message["status"], message.get("headers", ()))
+            self.write_head(message["status"], message.get("headers", ()))
         elif kind == "http.response.early_hint" and not self.response_started:
-            self._write_hints(message.get("links", ()))
+            self.write_hints(message.get("links", ()))
         else:
             raise InvalidAnswer(f"{kind} has no place here")
 
-    def _write_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def write_head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The head of the answer; raises InvalidAnswer, as the next two do, before anything of it is written."""
         switches = status == 101 and "edgeproxy.upgrade" in self.scope["extensions"]
         if not 200 <= status <= 999 and not switches:
             raise InvalidAnswer(f"{status} is no status of an answer")
@@ -254,7 +260,8 @@ class Exchange(RequestResponseCycle):
             added += 1
         return added
 
-    def _write_body(self, body: bytes, more: bool) -> None:
+    def write_body(self, body: bytes, more: bool) -> None:
+        """A piece of the answer's body; its end where no ``more`` follows."""
         if self._bodyless:
             pass
         elif self.chunked_encoding:
@@ -277,7 +284,7 @@ class Exchange(RequestResponseCycle):
             self.message_event.set()
             self.on_response()
 
-    def _write_hints(self, links: Iterable[bytes]) -> None:
+    def write_hints(self, links: Iterable[bytes]) -> None:
         """103 Early Hints (RFC 8297)."""
         links = tuple(links)
         hints = b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % b"".join(b"link: %b\r\n" % link for link in links)

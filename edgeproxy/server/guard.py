@@ -23,6 +23,7 @@ from edgeproxy.sanitise import new_request_id
 from edgeproxy.settings import Limits
 
 if TYPE_CHECKING:
+    from edgeproxy.passing import Passing
     from edgeproxy.server.connection import Connection
     from edgeproxy.server.fastlane import FastLane
     from edgeproxy.server.head import Refused
@@ -67,6 +68,7 @@ class Guard:
         on_fault: Callable[[BaseException], None] | None = None,
         on_limit: Callable[[str], object] = lambda limit: None,
         lane: FastLane | None = None,
+        passing: Passing | None = None,
     ) -> None:
         """``on_refusal`` gets the refusal, the other end's address, the request id; ``on_fault`` an app's exception.
 
@@ -74,6 +76,7 @@ class Guard:
         """
         self.limits = limits
         self.lane = lane  # what may be answered without the app
+        self.passing = passing  # what may pass without it
         self.errors = errors  # the pages of the moment
         self.draining = False  # a stop has begun: every answer closes its connection
         self.tunnels = 0  # connections that have left HTTP: their apps run, and are no requests at work
@@ -83,6 +86,11 @@ class Guard:
         self.on_limit = on_limit
         self._open: dict[Connection, str] = {}  # and whose it counts as; "": nobody's, a trusted proxy's
         self._by_source: dict[str, int] = {}
+
+    @property
+    def passages(self) -> int:
+        """Requests at work for which no app runs."""
+        return 0 if self.passing is None else self.passing.at_work
 
     @property
     def connections(self) -> int:

@@ -39,7 +39,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
 from edgeproxy.server.connection import BODY, HEAD, LINGER, TUNNEL, TURN, WAIT
-from edgeproxy.server.exchange import Exchange
+from edgeproxy.server.exchange import App, Exchange
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import END, LONGEST_HEAD, Framing, Refused, RequestLine, framing, look_early, request_line
 from edgeproxy.server.quick import QuickConnection
@@ -199,12 +199,13 @@ class GuardProtocol(QuickConnection):
             raise Refused(413, "a body that is too large", "body_bytes").of(line.method, line.target, self.headers)
         if self._whole is (body.chunked or bool(body.length)):
             raise Refused(400, "a head that two readers end in two places")
-        if self._lane is not None and self._is_plain(line, body) and self._is_known(self._lane, line, head):
+        plain = self._is_plain(line, body)
+        if self._lane is not None and plain and self._is_known(self._lane, line, head):
             return
         if self._last:
             self.transport.close()
             return
-        if len(self.tasks) - self.guard.tunnels >= limits.requests:
+        if len(self.tasks) + self.guard.passages - self.guard.tunnels >= limits.requests:
             raise Refused(503, "too many requests at work", "requests").of(line.method, line.target, self.headers)
         self.cycle = self._exchange(line, body)
         self._blanks = 0
@@ -216,7 +217,9 @@ class GuardProtocol(QuickConnection):
         self._overhead = 0
         self._left = body.length
         if self._whole:
-            self._begin_app()
+            passing = self.guard.passing if plain else None
+            if passing is None or not passing.begin(self.cycle):
+                self.begin_app()
             self._phase = WAIT
             if not self.cycle.keep_alive:
                 self._held.clear()
@@ -228,7 +231,7 @@ class GuardProtocol(QuickConnection):
                 self.flow.resume_reading()
                 self._take_body(rest)
             if body.expects and not self._received and not self._begun and not self.cycle.disconnected:
-                self._begin_app()
+                self.begin_app()
 
     # ------------------------------------------------------------------ the fast lane
 
@@ -295,15 +298,21 @@ class GuardProtocol(QuickConnection):
             self, scope, expects=body.expects and not self._whole, keep_alive=self._keep and line.minor == 1
         )
 
-    def _begin_app(self) -> None:
+    def begin_app(self, app: App | None = None) -> None:
+        """Call the app, or what goes on in its place, with the request that has come."""
         self._begun = True
         if self._whole:
             self.cycle.more_body = False
             self.cycle.message_event.set()
-        task = self.loop.create_task(self.cycle.run_asgi(self.app))
+        task = self.loop.create_task(self.cycle.run_asgi(app or self.app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
         self.cycle.task = task
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.cycle is not None and self.cycle.passage is not None:
+            self.cycle.passage.resumed()
 
     # ------------------------------------------------------------------ after a 101
 
@@ -352,7 +361,7 @@ class GuardProtocol(QuickConnection):
                 cycle.more_body = False
                 cycle.message_event.set()
             else:
-                self._begin_app()
+                self.begin_app()
             self._phase = WAIT
             self._since = None
             if rest:
@@ -360,7 +369,7 @@ class GuardProtocol(QuickConnection):
             if cycle.response_complete:
                 self._next()
         elif not self._begun and self._received >= _HOLD_BYTES:
-            self._begin_app()
+            self.begin_app()
 
     def _hold(self, data: bytes) -> None:
         """Keep what comes behind a request until that one is answered, and others had their turn."""

@@ -337,6 +337,7 @@ async def serve(
             trusts=Sanitiser.of(settings).trusts,
             errors=errors,
             lane=getattr(app, "lane", None),  # an app that is only an app has none
+            passing=getattr(app, "passing", None),
             **hooks,
         ),
         listeners.public,
@@ -385,7 +386,11 @@ def gauges(journal: Journal, public: Listener) -> None:
     """What is counted at the moment somebody asks."""
     gauge = journal.counters.gauge
     gauge("edgeproxy_connections", "Open connections of visitors", lambda: {(): public.guard.connections})
-    gauge("edgeproxy_requests_at_work", "Requests being answered", lambda: {(): len(public.state.tasks)})
+    gauge(
+        "edgeproxy_requests_at_work",
+        "Requests being answered",
+        lambda: {(): len(public.state.tasks) + public.guard.passages},
+    )
     started = time.time()
     what = "When serving began, seconds since the epoch"
     gauge("edgeproxy_start_seconds", what, lambda: {(): started}, across="min")

@@ -190,6 +190,7 @@ class Worker:
             on_fault=journal.fault,
             on_limit=journal.limit_hit,
             lane=parts.proxy.lane,
+            passing=parts.proxy.passing,
         )
         listener = Listener.of(
             parts.proxy,
