@@ -78,4 +78,6 @@ def from_elsewhere(request: PageRequest) -> bool:
     if site is not None:
         return site not in {"same-origin", "none"}
     origin = request.header(b"origin")  # "null": a page of ours or the shop's whose policy is to tell nobody
-    return origin not in {None, "null", f"{request.scheme}://{request.host}"}
+    if origin is None or origin == "null":
+        return False
+    return origin.partition("://")[2].lower() != request.host  # nobody may have told us the scheme

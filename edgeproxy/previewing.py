@@ -20,7 +20,7 @@ from typing import Final
 from edgeproxy import offloop, respond
 from edgeproxy.answer import Page
 from edgeproxy.blame import Blame
-from edgeproxy.console.bar import Outlined, Way, absolute, address, bar
+from edgeproxy.console.bar import Outlined, Way, address, bar, on_host
 from edgeproxy.console.draft_page import draft_page
 from edgeproxy.console.explain_page import CONTENT_SECURITY_POLICY, CONTENT_TYPE, explain_page
 from edgeproxy.content_coding import Undecodable, codings_of, decode, encode
@@ -147,6 +147,7 @@ def with_bar(
         mistakes=intent.mistakes,
         outlined=_outlined(page, made) if active.flags.outline and way.inline else (),
         draft=intent.draft.says if intent.draft is not None else "",
+        based=b"<base" in page.lower(),
     )
     return _put(page, place, inserted)
 
@@ -207,7 +208,7 @@ async def by_its_rules(intent: Intent, shelf: Shelf, live: tuple[Problem, ...]) 
         (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     ]
     back = address(active)
-    page = draft_page(draft, leave=absolute(active, LEAVE_PATH), back=back)
+    page = draft_page(draft, leave=on_host(active, LEAVE_PATH), back=back)
     return Page(422, lines, page)
 
 
@@ -278,7 +279,7 @@ def explanation(
         out.append((b"content-type", JSON_TYPE.encode()))
     else:
         page = explain_page(
-            told, page=absolute(active, address(active, explain=False)), leave_path=LEAVE_PATH, back=address(active)
+            told, page=on_host(active, address(active, explain=False)), leave_path=LEAVE_PATH, back=address(active)
         )
         out.append((b"content-type", CONTENT_TYPE.encode()))
         out.append((b"content-security-policy", CONTENT_SECURITY_POLICY.encode()))

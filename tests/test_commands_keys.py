@@ -111,7 +111,7 @@ def test_a_preview_link_leads_to_the_preview() -> None:
     parts = urlsplit(out.strip())
     first = apply(ask(parts.path, query=parts.query), NOBODY, plain(), Keys.parse(KEYS))
     assert isinstance(first, Exchange)
-    assert first.location == b"https://shop.example/c/boots?a=1"
+    assert first.location == b"//shop.example/c/boots?a=1"
     kept = (first.set_cookie or b"").partition(b";")[0]
     seen = apply(ask("/", (b"cookie", kept)), NOBODY, plain(), Keys.parse(KEYS))
     assert isinstance(seen, Active)

@@ -34,7 +34,7 @@ async def test_a_link_then_a_click_then_another_stage_then_the_way_out() -> None
     world = World()
     token = sign_token(Token(PreviewFlags(stage="loyal"), True, LATER), KEYS)
     begun = await world.ask(f"/?edge_stage=loyal&edge_token={token}&q=1", stage="new")
-    assert (begun.status, begun.one("location")) == (303, f"http://{HOST}/?q=1")
+    assert (begun.status, begun.one("location")) == (303, f"//{HOST}/?q=1")
     assert "HttpOnly" in begun.one("set-cookie")
     seen = await world.ask("/c/boots", stage="new", headers=[kept(begun)])
     assert without_bar(seen) == THANKS

@@ -223,7 +223,7 @@ async def test_only_pages_of_this_host_are_asked_about(query: str, referer: str 
 
 async def test_a_path_that_looks_like_a_host_stays_a_path() -> None:
     got = await World(rules=RULES).ask(f"{WHY_PATH}?page=//evil.example/x")
-    assert f'href="http://{HOST}//evil.example/x"'.encode() in got.body
+    assert f'href="//{HOST}//evil.example/x"'.encode() in got.body
 
 
 @cache
@@ -252,7 +252,7 @@ async def test_off_holds_at_once_and_for_good_and_nothing_else_is_kept() -> None
     world.now += 3 * HOUR
     got = await click(eva, "off")
     assert got.status == 303
-    assert got.one("location") == f"http://{HOST}{WHY_PATH}?done=off&page=%2Fc%2Fboots"
+    assert got.one("location") == f"//{HOST}{WHY_PATH}?done=off&page=%2Fc%2Fboots"
     (line,) = got.get("set-cookie")
     assert line.endswith("; Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000")
     assert eva.memory == Memory(prefers=Preference.OFF, opted_out=True)

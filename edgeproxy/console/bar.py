@@ -65,12 +65,13 @@ def bar(
     mistakes: Sequence[Problem] = (),
     outlined: Sequence[Outlined] = (),
     draft: str = "",
+    based: bool = False,
 ) -> bytes:
     """The bar as ASCII HTML, to be inserted as it is into a page of any ASCII-compatible charset.
 
     ``told`` explains the page; ``mistakes`` are those of the rules on disk, where the last good ones are shown;
     ``outlined`` are changed elements, in a page that lets a style in; ``draft`` says which rules these are, when they
-    are not the live ones.
+    are not the live ones; ``based`` says that the page may have a ``<base>``.
     """
     way = way or Way()
     seen = known(book, active.visitor)
@@ -82,7 +83,7 @@ def bar(
             way=way,
             style=STYLE,
             styled=styled,
-            style_at=absolute(active, STYLE_PATH),
+            style_at=on_host(active, STYLE_PATH, based=based),
             active=active,
             flags=flags,
             told=told if active.may_explain else None,
@@ -105,11 +106,11 @@ def bar(
             timezone=book.shop.timezone,
             until=schedule.as_text(active.expires // 60 * 60, schedule.zone(book.shop.timezone)),
             lasts=LASTS,
-            show=absolute(active, SHOW_PATH),
-            link=absolute(active, LINK_PATH),
-            leave=absolute(active, LEAVE_PATH),
+            show=on_host(active, SHOW_PATH, based=based),
+            link=on_host(active, LINK_PATH, based=based),
+            leave=on_host(active, LEAVE_PATH, based=based),
             back=address(active),
-            why=absolute(active, address(active, explain=True)) if active.may_explain else None,
+            why=on_host(active, address(active, explain=True), based=based) if active.may_explain else None,
         )
     )
 
@@ -131,9 +132,13 @@ def _local(active: Active, book: RuleBook) -> str:
     return f"{found[1]}T{found[2]}" if found else ""
 
 
-def absolute(active: Active, target: str) -> str:
-    """With scheme and host: a page's ``<base>`` may say that paths are another host's."""
-    return f"{active.request.scheme}://{active.request.host}{target}"
+def on_host(active: Active, target: str, *, based: bool = False) -> str:
+    """With the host, since a page's ``<base>`` may say that paths are another's; the scheme is the page's own.
+
+    Only where there is one (``based``) is the scheme said, as far as we were told it: that, too, would be the base's.
+    """
+    scheme = f"{active.request.scheme}:" if based else ""
+    return f"{scheme}//{active.request.host}{target}"
 
 
 def readable(url: str) -> str:

@@ -90,11 +90,17 @@ def share(request: PageRequest, form: bytes, keys: Keys, *, open_previews: bool)
     wanted = request.at + LASTS.get(dict(pairs).get("expires", ""), LASTS["7d"])
     limit = wanted if session.leave is Leave.OPEN else session.expires
     expires = int(min(wanted, limit))
+    whole = f"{_scheme(request)}:{back.decode('ascii')}"
     try:
-        url = link(back.decode("ascii"), Token(flags, False, expires), keys)
+        url = link(whole, Token(flags, False, expires), keys)
     except ValueError:  # too long: the cookie held them, so that only a form that was tampered with comes here
         return Goes(back, None)
-    return Linked(url, flags, expires, limit < wanted, back.decode("ascii"))
+    return Linked(url, flags, expires, limit < wanted, whole)
+
+
+def _scheme(request: PageRequest) -> str:
+    """That of the page that asks: where TLS ends before us, the browser may be the only one to say so."""
+    return "https" if request.header(b"origin") == f"https://{request.host}" else request.scheme
 
 
 def _session(request: PageRequest, keys: Keys, open_previews: bool) -> Session | None:
@@ -145,4 +151,4 @@ def _back(request: PageRequest, pairs: list[tuple[str, str]]) -> bytes:
             back = value
     path, _, rest = back.partition("?")
     raw = path.encode("utf-8", "replace").decode("latin-1")
-    return query.absolute(request.scheme, request.host, raw, query.cut(rest.encode("utf-8", "replace")).query)
+    return query.on_host(request.host, raw, query.cut(rest.encode("utf-8", "replace")).query)

@@ -296,4 +296,4 @@ def set_cookie(value: str, scheme: str, domain: str | None = None) -> bytes:
 
 
 def _address(clean: PageRequest) -> bytes:
-    return query.absolute(clean.scheme, clean.host, clean.path, clean.query.encode("latin-1", "replace"))
+    return query.on_host(clean.host, clean.path, clean.query.encode("latin-1", "replace"))

@@ -75,12 +75,13 @@ def target(path: str, query: bytes = b"") -> bytes:
     return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], raw)
 
 
-def absolute(scheme: str, host: str, path: str, query: bytes = b"") -> bytes:
-    """``scheme://host/path?query`` for a Location (RFC 9110, 10.2.2).
+def on_host(host: str, path: str, query: bytes = b"") -> bytes:
+    """``//host/path?query``: for a Location (RFC 9110, 10.2.2) or a link, in whatever scheme the browser speaks.
 
-    ``path`` is one character a byte and begins with ``/``, also with ``//``: behind a host it can name no other one.
+    Behind a proxy that ends TLS and is not trusted, only the browser knows that scheme.  ``path`` is one character a
+    byte and begins with ``/``, also with ``//``: behind a host it can name no other one.
     """
-    return f"{scheme}://{host}".encode("latin-1", "replace") + target(path, query)
+    return f"//{host}".encode("latin-1", "replace") + target(path, query)
 
 
 def _decoded(value: bytes) -> str:

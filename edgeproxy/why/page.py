@@ -94,11 +94,11 @@ class WhyPage:
             failed=done == "again",
             chosen=told.prefers.value if told.prefers is not None else "",
             choices=CHOICES,
-            here=f"{request.scheme}://{request.host}{WHY_PATH}",
+            here=f"//{request.host}{WHY_PATH}",
             token=_token(asked.keys, request.host, request.at),
             page=address,
             shown_page=readable(address) if address else "",
-            back=_absolute(request, address or "/"),
+            back=_on_host(request, address or "/"),
         )
         return Told(200, (*_HEADERS, (b"content-language", words.code.encode())), html.encode("utf-8", "replace"))
 
@@ -129,7 +129,7 @@ class WhyPage:
 
     def _to(self, request: PageRequest, done: str, page: str | None) -> tuple[tuple[bytes, bytes], ...]:
         said = {"done": done} | ({"page": page} if page else {})
-        location = query.absolute(request.scheme, request.host, WHY_PATH, urlencode(said, encoding="latin-1").encode())
+        location = query.on_host(request.host, WHY_PATH, urlencode(said, encoding="latin-1").encode())
         return ((b"location", location), *(line for line in _HEADERS if line[0] != b"content-type"))
 
 
@@ -215,6 +215,6 @@ def _asked_about(request: PageRequest, address: str | None) -> PageRequest | Non
     return replace(request, method="GET", path=path, query=rest, headers=headers)
 
 
-def _absolute(request: PageRequest, address: str) -> str:
+def _on_host(request: PageRequest, address: str) -> str:
     path, _, rest = address.partition("?")
-    return query.absolute(request.scheme, request.host, path, rest.encode("latin-1", "replace")).decode("ascii")
+    return query.on_host(request.host, path, rest.encode("latin-1", "replace")).decode("ascii")

@@ -101,13 +101,13 @@ def test_it_leaves_by_a_form_that_comes_back_here() -> None:
     html = made(previewed("edge_stage=new&q=%C3%A5+b&x=%22", path="/c/b\xc3\xa5t \"'"))
     form = only(html, "form[action$=leave]")
     assert form.attributes["method"] == "post"
-    assert form.attributes["action"] == "https://shop.example/-/edge/leave", "whatever <base> says"
+    assert form.attributes["action"] == "//shop.example/-/edge/leave", "whatever <base> says"
     assert form.attributes["target"] == "_self", "whatever <base> says"
     back = form.css_first("input[name=back]")
     assert back is not None
     assert back.attributes["value"] == "/c/b%C3%A5t%20%22'?q=%C3%A5+b&x=%22"
     left = leave(ask("/-/edge/leave"), urlencode({"back": back.attributes["value"]}).encode())
-    assert left.location == b"https://shop.example/c/b%C3%A5t%20%22'?q=%C3%A5+b&x=%22"
+    assert left.location == b"//shop.example/c/b%C3%A5t%20%22'?q=%C3%A5+b&x=%22"
     assert len(form.css("button[type=submit]")) == 1
 
 
@@ -162,7 +162,7 @@ def test_a_choice_is_taken_and_another_persona_brings_its_own_labels() -> None:
 def test_why_is_a_click_away() -> None:
     active = previewed("edge_stage=new&q=1")
     links = [link.attributes["href"] for link in tree(made(active)).css("a")]
-    assert set(links) == {"https://shop.example/c/boots?q=1&edge_explain=1"}
+    assert set(links) == {"//shop.example/c/boots?q=1&edge_explain=1"}
     assert address(previewed("edge_stage=new"), explain=True) == "/c/boots?edge_explain=1"
     assert address(active, explain=False) == "/c/boots?q=1&edge_explain=0"
 
@@ -227,7 +227,7 @@ def test_the_style_comes_as_the_page_lets_it() -> None:
     assert only(made(active), "style").attributes == {}
     assert only(made(active, way=Way(nonce="n0nce")), "style").attributes == {"nonce": "n0nce"}
     linked = made(active, way=Way(inline=False, linked=True))
-    assert only(linked, "link[rel=stylesheet]").attributes["href"] == "https://shop.example/-/edge/bar.css"
+    assert only(linked, "link[rel=stylesheet]").attributes["href"] == "//shop.example/-/edge/bar.css"
     assert not tree(linked).css("style")
     assert not tree(made(active, way=PLAIN)).css("style, link, .name input")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -29,17 +30,29 @@ def linked(cookie: bytes, *, open_previews: bool = False, **form: str) -> Linked
     return made
 
 
+def test_a_link_to_share_is_in_the_scheme_that_the_browser_speaks() -> None:
+    """TLS may end before us, and whoever ends it may be nobody whom we trust."""
+    cookie, form = session(Leave.ANY), urlencode(FORM).encode()
+    for origin, scheme in ((b"https://shop.example", "https"), (b"https://evil.example", "http"), (b"null", "http")):
+        headers = ((b"cookie", cookie), (b"origin", origin))
+        asked = replace(ask("/-/edge/link", *headers, method="POST"), scheme="http")
+        made = share(asked, form, KEYS, open_previews=False)
+        assert isinstance(made, Linked)
+        assert made.url.startswith(f"{scheme}://shop.example/")
+        assert made.back.startswith(f"{scheme}://shop.example/")
+
+
 @pytest.mark.parametrize(
     "cookie", [b"", session(), session(keys=OTHER), session(Leave.ANY, expires=int(NOW)), b"edge_preview=x"]
 )
 def test_who_may_not_change_it_is_led_back_and_nothing_changes(cookie: bytes) -> None:
     went = show(sent(cookie), urlencode(FORM).encode(), KEYS, open_previews=False)
-    assert went == Goes(b"https://shop.example/c/boots?q=1", None)
+    assert went == Goes(b"//shop.example/c/boots?q=1", None)
 
 
 def test_who_may_change_it_goes_on_with_what_the_form_says() -> None:
     went = show(sent(session(Leave.ANY, persona="anna")), urlencode(FORM).encode(), KEYS, open_previews=False)
-    assert went.location == b"https://shop.example/c/boots?q=1"
+    assert went.location == b"//shop.example/c/boots?q=1"
     assert went.set_cookie is not None
     kept = read_session(went.set_cookie.partition(b";")[0].partition(b"=")[2], KEYS, NOW)
     assert not isinstance(kept, str)
@@ -72,7 +85,7 @@ def test_no_link_outlives_the_leave_of_who_makes_it() -> None:
 @pytest.mark.parametrize("cookie", [b"", session(keys=OTHER), session(Leave.OPEN)])
 def test_who_may_not_look_gets_no_link(cookie: bytes) -> None:
     made = share(sent(cookie), urlencode(FORM).encode(), KEYS, open_previews=False)
-    assert made == Goes(b"https://shop.example/c/boots?q=1", None)
+    assert made == Goes(b"//shop.example/c/boots?q=1", None)
 
 
 @given(
@@ -94,7 +107,7 @@ def test_whatever_a_form_holds_it_leads_to_this_host(form: dict[str, str]) -> No
     ):
         url = went.location.decode("ascii") if isinstance(went, Goes) else went.url
         assert url.isprintable()
-        assert urlsplit(url)[:2] == ("https", "shop.example")
+        assert urlsplit(url)[:2] == ("https" if isinstance(went, Linked) else "", "shop.example")
         if isinstance(went, Linked):
             assert urlsplit(went.back)[:2] == ("https", "shop.example")
             assert went.flags.rules is None, "no form names a draft"

@@ -132,7 +132,7 @@ def test_a_preview_cookie_that_is_none_shows_the_plain_shop(cookie: bytes, why: 
 def test_a_good_token_is_exchanged_for_a_cookie_and_a_clean_address() -> None:
     result = look(f"a=%C3%a5&edge_stage=new&edge_token={token(stage='new')}&b=")
     assert isinstance(result, Exchange)
-    assert result.location == b"https://shop.example/c/boots?a=%C3%a5&b="
+    assert result.location == b"//shop.example/c/boots?a=%C3%a5&b="
     assert result.set_cookie is not None
     name, _, attributes = result.set_cookie.partition(b";")
     assert name.startswith(b"edge_preview=")
@@ -159,14 +159,14 @@ def test_the_cookie_is_secure_where_the_visitors_connection_is() -> None:
     result = look(f"edge_token={token(stage='new')}", scheme="http")
     assert isinstance(result, Exchange)
     assert b"Secure" not in (result.set_cookie or b"Secure")
-    assert result.location == b"http://shop.example/c/boots"
+    assert result.location == b"//shop.example/c/boots"
 
 
 @pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example", "/%0d%0aX: y", "/c\r\nX: y"])
 def test_no_path_becomes_another_host_or_another_header(path: str) -> None:
     result = look(f"edge_token={token(stage='new')}", path=path)
     assert isinstance(result, Exchange)
-    assert result.location.startswith(b"https://shop.example/")
+    assert result.location.startswith(b"//shop.example/")
     assert b"\r" not in result.location
     assert urlsplit(result.location.decode()).netloc == "shop.example"
 
@@ -267,7 +267,7 @@ def test_open_previews_say_why_a_link_shows_nothing(headers: tuple[tuple[bytes, 
     result = apply(asked, NOBODY, plain(), KEYS, open_previews=True)
     if headers:
         assert isinstance(result, Exchange)
-        assert result.location == b"https://shop.example/c/boots?a=1"
+        assert result.location == b"//shop.example/c/boots?a=1"
         result = look("a=1", carried(result.set_cookie), open_previews=True)
     assert isinstance(result, Active)
     assert result.visitor == NOBODY
@@ -287,7 +287,7 @@ def test_only_to_explain_needs_no_memory() -> None:
 def test_an_explanation_asked_for_in_a_link_stays_with_its_page() -> None:
     result = look(f"edge_stage=new&edge_explain=1&edge_token={token(stage='new', explain=True)}")
     assert isinstance(result, Exchange)
-    assert result.location == b"https://shop.example/c/boots"
+    assert result.location == b"//shop.example/c/boots"
     cookie = carried(result.set_cookie)
     assert active("", cookie).explain
     assert active("", cookie).explain, "also when it is loaded again"
@@ -496,7 +496,7 @@ def test_a_browser_is_sent_on_to_the_address_without_flags(
     """A page's scripts and counters know the address: what is ours must not stand in it."""
     went = gone(query, cookie, *headers)
     assert isinstance(went, Exchange)
-    assert went.location == b"https://shop.example/c/boots?a=1"
+    assert went.location == b"//shop.example/c/boots?a=1"
     if flags is None:
         assert went.set_cookie is None
         return
@@ -597,15 +597,15 @@ def test_a_link_that_would_be_too_long_is_not_made() -> None:
 @pytest.mark.parametrize(
     ("form", "location"),
     [
-        (b"back=%2Fc%2Fboots%3Fa%3D1", b"https://shop.example/c/boots?a=1"),
-        (b"back=%2Fc%3Fedge_stage%3Dnew%26a%3D1", b"https://shop.example/c?a=1"),
-        (b"back=%2F%2Fevil.example%2F", b"https://shop.example//evil.example/"),
-        (b"back=https%3A%2F%2Fevil.example%2F", b"https://shop.example/"),
-        (b"back=javascript%3Aalert(1)", b"https://shop.example/"),
-        (b"back=%2Fx%0D%0ASet-Cookie%3A+a", b"https://shop.example/x%0D%0ASet-Cookie:%20a"),
-        (b"", b"https://shop.example/"),
-        (b"\xff\xfe=%%%", b"https://shop.example/"),
-        (b"back=%2F" + b"x" * 100_000, b"https://shop.example/" + b"x" * (8192 - len("back=%2F"))),
+        (b"back=%2Fc%2Fboots%3Fa%3D1", b"//shop.example/c/boots?a=1"),
+        (b"back=%2Fc%3Fedge_stage%3Dnew%26a%3D1", b"//shop.example/c?a=1"),
+        (b"back=%2F%2Fevil.example%2F", b"//shop.example//evil.example/"),
+        (b"back=https%3A%2F%2Fevil.example%2F", b"//shop.example/"),
+        (b"back=javascript%3Aalert(1)", b"//shop.example/"),
+        (b"back=%2Fx%0D%0ASet-Cookie%3A+a", b"//shop.example/x%0D%0ASet-Cookie:%20a"),
+        (b"", b"//shop.example/"),
+        (b"\xff\xfe=%%%", b"//shop.example/"),
+        (b"back=%2F" + b"x" * 100_000, b"//shop.example/" + b"x" * (8192 - len("back=%2F"))),
     ],
 )
 def test_leaving_goes_back_to_a_page_of_this_host(form: bytes, location: bytes) -> None:
