@@ -12,7 +12,7 @@ from typing import Protocol
 
 from edgeproxy.core import policy, preview
 from edgeproxy.core import visitor as visitors
-from edgeproxy.core.decide import decide
+from edgeproxy.core.decide import decide, undecided
 from edgeproxy.core.model import Lane, LaneKind, PageRequest, RuleBook
 from edgeproxy.core.recollect import recalled
 from edgeproxy.core.signing import Keys
@@ -47,10 +47,11 @@ class Intending:
         self._books = books
         self._remembering = remembering
 
-    def intend(self, request: PageRequest, head: Forwardable, *, counted: bool = True) -> Intent:
+    def intend(self, request: PageRequest, head: Forwardable, *, passes: bool = False) -> Intent:
         """Who asks, what fits, what is meant to happen; nothing is asked of the shop yet.
 
-        ``counted``: False where it is only looked at (``note`` counts it).
+        ``passes``: it is known that it passes whoever asks (``policy.passes``), so that nothing has to be tried; then
+        nothing is counted either (``note`` does that).
         """
         book = self._books.book
         if book is None:
@@ -59,7 +60,7 @@ class Intending:
         keys = self.keys
         visitor = visitors.read(lines, keys, request.at, self._settings.cookie, self.verified)
         known = self._remembering.of(request, book, keys, request.at)
-        if counted:
+        if not passes:
             self._remembering.noted(known, book)
         visitor = recalled(book, visitor, known)
         looked = preview.apply(
@@ -74,7 +75,7 @@ class Intending:
             return Intent(Lane(LaneKind.PASS, "a preview begins"), looked.request, preview=looked)
         if isinstance(looked, preview.Active):
             return shown_by(looked, book)
-        decision = decide(book, visitor, looked.request)
+        decision = (undecided if passes else decide)(book, visitor, looked.request)
         return Intent(policy.lane(book, looked.request, decision), looked.request, decision, book, known=known)
 
     def note(self, intent: Intent) -> None:

@@ -150,7 +150,7 @@ class Passing:
         checked = self.steps.guard(scope, trail)
         if isinstance(checked, Refusal):
             return False
-        intent = self._intending.intend(checked.request, checked.head, counted=False)
+        intent = self._intending.intend(checked.request, checked.head, passes=True)
         if intent.preview is not None or intent.lane.kind is not LaneKind.PASS or intent.book is not book:
             return False
         lines = self.steps.for_shop(checked, intent)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -21,6 +22,7 @@ from edgeproxy.core.audiences import BUILT_IN
 from edgeproxy.core.courtesy import Usher
 from edgeproxy.core.lifecycle import staged
 from edgeproxy.core.model import (
+    NOBODY,
     Decision,
     Experience,
     Facts,
@@ -47,7 +49,9 @@ def known(book: RuleBook, visitor: Visitor) -> Visitor:
     """
     shop = book.shop
     if visitor.source is Source.NOBODY:
-        return visitor if visitor.stage == shop.without_cookie else replace(visitor, stage=shop.without_cookie)
+        if visitor.stage == shop.without_cookie:
+            return visitor
+        return _stranger(shop.without_cookie) if visitor is NOBODY else replace(visitor, stage=shop.without_cookie)
     stage, segments = visitor.stage, visitor.segments
     dropped: list[str] = []
     if stage is not None and stage not in shop.stages:
@@ -61,6 +65,16 @@ def known(book: RuleBook, visitor: Visitor) -> Visitor:
     if not dropped and segments == visitor.segments:
         return visitor
     return replace(visitor, stage=stage, segments=segments, problems=(*visitor.problems, *dropped))
+
+
+@lru_cache(maxsize=64)
+def _stranger(stage: str | None) -> Visitor:
+    return replace(NOBODY, stage=stage)
+
+
+def undecided(book: RuleBook, visitor: Visitor, request: PageRequest) -> Decision:
+    """As ``decide`` where nothing is to be edited whatever fits (``policy.passes``): who asks, and nothing tried."""
+    return Decision((), (), known(book, staged(book, visitor, request.at)), None, book.version)
 
 
 def decide(

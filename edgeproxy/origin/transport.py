@@ -87,8 +87,14 @@ class AtHand:
         The caller watches the time (``patience_for``) and tells ``outcome``.  Raises ValueError for a request that
         cannot be written as one (which is a fault of ours); nothing is sent then.
         """
-        first = b"%b %b HTTP/1.1" % (method.encode("ascii"), target)
-        head = _joined([first, *[b"%b: %b" % line for line in lines]])
+        if b" " in target or not target:
+            raise ValueError("the request's target cannot be written")
+        parts = [method.encode("ascii"), b" ", target, b" HTTP/1.1\r\n"]
+        for name, value in lines:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n")
+        head = b"".join(parts)
+        _check(head, len(lines) + 2)
         exchange = self._connection.begin(self._lease, head_only=method == "HEAD", limits=self.limits)
         exchange.sent = True
         self._connection.write(head)
@@ -329,11 +335,14 @@ def _extensions(exchange: Exchange) -> dict[str, object]:
 
 
 def _joined(lines: Sequence[bytes]) -> bytes:
-    breaks = len(lines) + 1
     head = b"\r\n".join([*lines, b"", b""])
+    _check(head, len(lines) + 1)
+    return head
+
+
+def _check(head: bytes, breaks: int) -> None:
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise ValueError("the request has a control character in its head")
-    return head
 
 
 def _untold(problem: ShopError | None) -> None:
