@@ -260,9 +260,16 @@ class FastLane:
     # ------------------------------------------------------------------ judging a head
 
     def find(
-        self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], peer: str, scheme: str
+        self,
+        method: str,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        peer: str,
+        scheme: str,
+        *,
+        closes: bool = False,
     ) -> Found | None:
-        """What a request gets: HTTP/1.1, no body, a connection that stays open; None: the app is to answer."""
+        """What a request without a body gets, the last of its connection or not; None: the app is to answer."""
         if not self._is_current() or self._book is None:
             return None
         shelves = self._shelves.get(target)
@@ -282,7 +289,9 @@ class FastLane:
         if unchanged is not None:
             head, bodied, status = unchanged, False, 304
         slim = replace(asked.request, headers=tuple(line for line in asked.request.headers if line[0] in _TELLING))
-        hit = Hit(ready, head, bodied, slim, self._repeated(ready, method, status, ready.length if bodied else 0))
+        hit = Hit(
+            ready, head, bodied, closes, slim, self._repeated(ready, method, status, ready.length if bodied else 0)
+        )
         return Found(hit, asked.who.since, asked.who.until, asked.client, asked.request_id)
 
     def remember(self, familiar: Familiar, head: bytes, headers: Sequence[tuple[bytes, bytes]], found: Found) -> None:
@@ -318,7 +327,7 @@ class FastLane:
         The request is judged anew, as the next ones will be: what does not come to the same is not learnt.
         """
         self._is_current()
-        if lesson.book is not self._book or scope["http_version"] != "1.1":
+        if lesson.book is not self._book:
             return False
         method, client, now = scope["method"], scope["client"], lesson.request.at
         target = scope["extensions"].get("edgeproxy.target", {}).get("target", b"")

@@ -49,6 +49,7 @@ _KEPT: Final = frozenset(
 """Fields of which something is read in every request, or that a trusted proxy is believed in."""
 _HTML: Final = b"accept: text/html"
 _NOTHING: Final = b""
+_CLOSE: Final = b"connection: close"
 _OVERHEAD: Final = 200  # bytes that a remembered line takes beside its own
 _JAR: Final = 700  # the same for cookies
 _MOST_NAMES: Final = 1024
@@ -267,7 +268,7 @@ def _kept(name: bytes, value: bytes) -> _Said:
 
 
 def _connection(name: bytes, value: bytes) -> _Said | None:
-    return _NOTHING if value in _KEPT_ALIVE else None
+    return _NOTHING if value in _KEPT_ALIVE else _CLOSE if value == b"close" else None
 
 
 def _accept(name: bytes, value: bytes) -> _Said:

@@ -239,14 +239,15 @@ class GuardProtocol(QuickConnection):
         """A request of the usual kind: what is in it is in its headers and its target."""
         return (
             self._whole
-            and self._keep
-            and line.minor == 1
             and not line.authority
             and not self._upgrade
             and body.length is None
             and not body.chunked
             and not body.expects
         )
+
+    def _closes(self, line: RequestLine) -> bool:
+        return not self._keep or line.minor == 0
 
     def _parse(self, line: RequestLine, head: bytes) -> Framing:
         """Give the header lines to the parser; afterwards it stands in the body, if there is one.  Raises Refused."""
@@ -294,9 +295,7 @@ class GuardProtocol(QuickConnection):
         }
         if self._upgrade and self._whole and self._keep and line.minor == 1 and not self.guard.draining:
             scope["extensions"]["edgeproxy.upgrade"] = _UPGRADE
-        return Exchange(
-            self, scope, expects=body.expects and not self._whole, keep_alive=self._keep and line.minor == 1
-        )
+        return Exchange(self, scope, expects=body.expects and not self._whole, keep_alive=not self._closes(line))
 
     def begin_app(self, app: App | None = None) -> None:
         """Call the app, or what goes on in its place, with the request that has come."""

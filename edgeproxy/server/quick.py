@@ -60,7 +60,9 @@ class QuickConnection(Connection):
     def _is_known(self, lane: FastLane, line: RequestLine, head: bytes) -> bool:
         """Look for what is ready for a head that has not come before, and answer it."""
         try:
-            found = lane.find(line.method, line.target, self.headers, self.address, self.scheme or "http")
+            found = lane.find(
+                line.method, line.target, self.headers, self.address, self.scheme or "http", closes=self._closes(line)
+            )
         except Exception as problem:
             lane.fault(problem)
             return False
@@ -72,6 +74,10 @@ class QuickConnection(Connection):
             except Exception as problem:  # the answer has left
                 lane.fault(problem)
         return True
+
+    def _closes(self, line: RequestLine) -> bool:
+        """The answer to the request that was read is the last of its connection (``protocol``)."""
+        raise NotImplementedError
 
     def _is_answered(self, found: Found) -> bool:
         """Answer out of the fast lane; False where the app has to."""
@@ -87,14 +93,20 @@ class QuickConnection(Connection):
         if made is None:
             return False
         head, body = made
+        closes = found.hit.closes
+        if closes:
+            head = head[:-2] + b"connection: close\r\n\r\n"
         self.written += len(head) + len(body)
         if body:
-            transport.writelines(made)
+            transport.writelines((head, body))
         else:
             transport.write(head)
         self.server_state.total_requests += 1
         self._blanks = 0
         self._idle = True
         self._since = None
+        if closes:
+            self._held.clear()
+            transport.close()
         lane.left(found, self._named, perf_counter() - began)
         return True

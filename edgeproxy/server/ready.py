@@ -145,5 +145,6 @@ class Hit(NamedTuple):
     ready: Ready
     head: Head
     bodied: bool
+    closes: bool  # it is the last of its connection
     request: PageRequest  # the first of them, as far as what is remembered of a visitor depends on it
     repeated: Repeated

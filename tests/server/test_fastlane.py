@@ -111,6 +111,8 @@ CORPUS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "HEAD": ("HEAD", (), "/"),
     "kept alive by name": ("GET", ("Connection: keep-alive",), "/"),
     "the last of its connection": ("GET", ("Connection: close",), "/"),
+    "HEAD, and the last": ("HEAD", ("Connection: close",), "/"),
+    "the last, and unchanged": ("GET", ("Connection: close", "If-None-Match: {tag}"), "/"),
     "br": ("GET", ("Accept-Encoding: gzip, deflate, br, zstd",), "/"),
     "zstd": ("GET", ("Accept-Encoding: zstd",), "/"),
     "gzip alone": ("GET", ("Accept-Encoding: gzip;q=0.5, br;q=0",), "/"),
@@ -162,12 +164,13 @@ CORPUS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "two slashes": ("GET", (), "//"),
 }
 SLOW = {  # whatever is ready, these are the app's
-    "the last of its connection", "a range", "if-range", "authorization", "forged", "doubled", "expired",
+    "a range", "if-range", "authorization", "forged", "doubled", "expired",
     "a preview cookie", "a flag", "another method",
     "a method that is none", "an empty body", "an upgrade", "an expectation", "an absolute target",
 }  # fmt: skip
 FAST = {  # and these are not, if nothing that counts is new about them
-    "a plain request", "HEAD", "kept alive by name", "br", "zstd", "gzip alone", "HEAD in br", "what it has",
+    "a plain request", "HEAD", "kept alive by name", "the last of its connection", "HEAD, and the last",
+    "the last, and unchanged", "br", "zstd", "gzip alone", "HEAD in br", "what it has",
     "what it has, HEAD", "what it has, among others", "what another has", "the same page in another coding", "a date",
     "no-cache", "a reload", "loyal", "new", "analytics", "a navigation", "a phone", "words of a proxy",
 }  # fmt: skip
@@ -730,6 +733,53 @@ def test_who_says_goodbye_behind_a_burst_gets_what_is_ready_of_it(more: tuple[st
         await connection.settle()
         assert timeless(bytes(connection.out)) == one * ready
         assert (connection.state, front.apps) == ("closed", apps)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("lines", "version"),
+    [
+        (("Connection: close",), "1.1"),
+        ((), "1.0"),
+        (("Connection: keep-alive",), "1.0"),
+        (("Connection: close",), "1.0"),
+    ],
+)
+def test_proxies_that_ask_once_a_connection_are_answered_at_once(lines: tuple[str, ...], version: str) -> None:
+    async def story() -> None:
+        front = Front()
+        await front.warm()
+        raw = head(*lines).replace(b"HTTP/1.1", f"HTTP/{version}".encode())
+        slow = [await spoken(front.connect(front.plain), raw) for _ in range(2)][1]
+        for more in (b"", b"GET / HTTP/1.1\r\n", raw):
+            for again in range(3):
+                connection = front.connect()
+                apps = front.apps
+                fast = await spoken(connection, raw + more)
+                assert timeless(fast) == timeless(slow)
+                assert b"connection: close\r\n\r\n" in fast
+                assert connection.state == "closed"
+                assert front.apps == apps, again
+                connection.leave()
+        assert front.noted.faults == []
+
+    run(story())
+
+
+def test_a_shop_whose_proxies_speak_http_1_0_has_a_fast_lane_too() -> None:
+    async def story() -> None:
+        front = Front()
+        raw = head(cookie("loyal")).replace(b"HTTP/1.1", b"HTTP/1.0")
+        for _ in range(2000):
+            apps = front.apps
+            await spoken(front.connect(), raw)
+            if front.apps == apps:
+                break
+        assert front.apps == apps
+        hostless = raw.replace(b"Host: shop.example\r\n", b"")
+        await spoken(front.connect(), hostless)
+        assert front.apps == apps + 1, "whose name is only guessed"
 
     run(story())
 
