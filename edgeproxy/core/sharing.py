@@ -32,6 +32,7 @@ __all__ = [
     "PageKey",
     "SharedRequest",
     "accepted_codings",
+    "accepted_media",
     "bearing",
     "cookie_names",
     "is_left_out",
@@ -147,7 +148,7 @@ def shared(
             )
     elif names:
         counting = tuple(one for one in names if one not in _TRACKING)
-    head.append((b"accept", _PAGE if not accept or _WANTS_PAGE(accept) else accept))
+    head.append((b"accept", accepted_media(accept)))
     head.append((b"accept-encoding", b"identity" if identity else accepted_codings(codings)))
     path, mark, query = target.partition(b"?")
     if rule is not None and mark:
@@ -262,6 +263,11 @@ def bearing(book: RuleBook | None, name: str) -> tuple[str, ...] | None:
 
 _USUAL_CODINGS: Final = (b"br, gzip, zstd", b"br, gzip", b"gzip")
 _CODING: Final = re.compile(r"\s*([a-z*-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?", re.IGNORECASE)
+
+
+def accepted_media(value: bytes) -> bytes:
+    """Accept as the shop is asked with it: one spelling for all who ask for a page first, as browsers do."""
+    return _PAGE if not value or _WANTS_PAGE(value) else value
 
 
 def accepted_codings(value: bytes) -> bytes:

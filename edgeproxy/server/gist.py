@@ -16,8 +16,8 @@ So all that has to hold is this: **two heads of one gist are judged alike.**  It
                    what they could be in relation to each other (framing, nominations) is left to the app by name
     left out       what the sanitiser drops whatever it says, or passes and ``core.sharing`` leaves out, and no fact of
                    the book is read from (``core.alike``, ``core.recollect``), and no kept page's Vary names
-    made one       Accept with HTML in it; a field that facts are read from, by what they come to; cookies, by how
-                   their names bear on a kept page (``core.sharing.bearing``) and by who the visitor is
+    made one       Accept that asks for HTML first; a field that facts are read from, by what they come to; cookies, by
+                   how their names bear on a kept page (``core.sharing.bearing``) and by who the visitor is
     kept           everything else, byte for byte, in its order
 
 A name that stands twice has no gist that is remembered: what two lines come to together is no line's own affair.
@@ -31,8 +31,9 @@ from typing import Final, NamedTuple
 
 from edgeproxy.core.alike import sayings
 from edgeproxy.core.model import RawHeaders, RuleBook
+from edgeproxy.core.policy import takes_html
 from edgeproxy.core.recollect import READS
-from edgeproxy.core.sharing import is_left_out
+from edgeproxy.core.sharing import accepted_media, is_left_out
 from edgeproxy.sanitise import ID_VALUE
 from edgeproxy.server.asked import ELSEWHERE, Judge, Who
 from edgeproxy.server.jar import EMPTY, Jar, Jars
@@ -47,7 +48,6 @@ _KEPT: Final = frozenset(
     x-forwarded-proto""".split()
 )
 """Fields of which something is read in every request, or that a trusted proxy is believed in."""
-_HTML: Final = b"accept: text/html"
 _NOTHING: Final = b""
 _CLOSE: Final = b"connection: close"
 _OVERHEAD: Final = 200  # bytes that a remembered line takes beside its own
@@ -272,7 +272,9 @@ def _connection(name: bytes, value: bytes) -> _Said | None:
 
 
 def _accept(name: bytes, value: bytes) -> _Said:
-    return _HTML if b"text/html" in value else _kept(name, value)
+    """By what the shop is asked with; those that begin with HTML all name it, and may yet refuse it further on."""
+    media = accepted_media(value)
+    return b"accept: %b" % media if media == value or takes_html(value.decode("latin-1")) else _kept(name, value)
 
 
 def _memo(name: bytes, value: bytes) -> _Said:

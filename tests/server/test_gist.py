@@ -71,7 +71,9 @@ COOKIES = [
     "_ga=1", "_ga=2", "_fbp=1", "theme=dark", "theme=", "basket=1", "session=1", "session=2", "x", "=y", "", " ",
 ]  # fmt: skip
 LINES = [
-    "Accept: text/html,*/*", "Accept: text/html", "Accept: */*", "Accept: image/avif", "Accept-Encoding: gzip",
+    "Accept: text/html:", "Accept: */*, text/html", "Accept: text/html;q=0, */*", "Accept: text/html, text/html;q=0",
+    "Accept: application/json, text/html", "Accept: text/html,*/*",
+    "Accept: text/html", "Accept: */*", "Accept: image/avif", "Accept-Encoding: gzip",
     "Accept-Encoding: gzip, deflate, br, zstd", "Accept-Encoding: br;q=0", "Accept-Language: sv", "Accept-Language: de",
     "Accept-Language: sv-SE, sv;q=0.9", "User-Agent: Mobi 1", "User-Agent: Mobi 2", "User-Agent: X11", "user-agent: Y",
     "Sec-CH-UA-Mobile: ?1", "Sec-CH-UA-Mobile: ?0", "Sec-CH-UA-Mobile: x", "Referer: https://news.example/1",
