@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -21,7 +22,7 @@ import httpx
 import pytest
 
 from tests.conftest import Serve
-from tests.e2e.running import KEYS, Proxy, Running, environment, visitor_cookie
+from tests.e2e.running import KEYS, Proxy, Running, edgeproxy, environment, visitor_cookie
 from tests.e2e.standin import Asked, page, standing_in
 
 HOME = b'<!doctype html><html><body><main id="hero">The shop</main></body></html>'
@@ -297,6 +298,34 @@ def test_a_hang_up_reads_everything_again(serve: Serve, rules: Path, tmp_path: P
         for _ in range(6):
             assert b"edition 0<" in client.get(proxy.base + "/", headers=cookie).content
         assert "password password" not in running.output()
+
+
+def test_a_draft_is_shown_by_every_worker_and_by_its_link_alone(
+    serve: Serve, rules: Path, tmp_path: Path, client: httpx.Client
+) -> None:
+    """A change of it too, whoever read it before; the live rules stay what they are."""
+    draft = tmp_path / "drafts" / "spring"
+    shutil.copytree(rules, draft)
+    write_edition(draft, 7)
+    with standing_in({"/": page(HOME)}) as shop:
+        proxy = serve(shop.base, rules, "--drafts", str(draft.parent), "--workers", "2")
+        link = edgeproxy("preview", proxy.base + "/", "--stage", "new", "--rules", "spring").stdout
+        exchange = client.get(re.search(r"http://\S+", link)[0])  # type: ignore[index]
+        assert exchange.status_code == 303
+        assert client.cookies
+
+        def editions() -> set[bytes]:
+            """Of connections that the system spreads over both."""
+            pages = [client.get(proxy.base + "/") for _ in range(16)]
+            return {found[1] for one in pages for found in WHOLE.finditer(one.content)}
+
+        assert editions() == {b"7"}
+        write_edition(draft, 8)
+        while editions() != {b"8"}:  # it is looked for changes once a second
+            pass
+        client.cookies.clear()
+        assert editions() == {b"0"}
+        assert workers_of(client, proxy) == "2 of 2 workers"
 
 
 # ------------------------------------------------------------------ TLS, sockets of somebody else
