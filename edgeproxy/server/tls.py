@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+
 from edgeproxy.core.model import Problem, Where
 from edgeproxy.server.announced import Announced, Next
 from edgeproxy.server.guard import Guard, source
@@ -236,6 +238,7 @@ class Arrival(asyncio.Protocol):
             if secure is not None:
                 secure.abort()
             return
+        secure.set_write_buffer_limits(HIGH_WATER_LIMIT)  # else 512 KB are encrypted for who reads nothing
         protocol = self._front.connect()
         cast(Next, protocol).announced = self.announced
         secure.set_protocol(protocol)

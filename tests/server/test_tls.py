@@ -194,6 +194,32 @@ def test_what_comes_with_the_handshakes_end_is_not_lost() -> None:
     on_both_loops(test)
 
 
+def test_little_is_encrypted_for_who_reads_nothing() -> None:
+    """TLS would take half a megabyte of answers from us, on top of what the system takes."""
+
+    async def test() -> None:
+        async def picture(scope: Any, receive: Any, send: Any) -> None:
+            await answer(send, 200, b"x" * 50_000)
+
+        async with listening(picture, Noted()) as (listener, port):
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting(), server_hostname="localhost")
+            writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a socket's
+            writer.write(GET.replace(b"Connection: close\r\n", b"") * 300)
+            await until(lambda: listener.guard.connections == 1)
+            [connection] = listener.guard._open
+            seen = -1
+            while seen != connection.written:
+                seen = connection.written
+                for _ in range(200):
+                    await asyncio.sleep(0)
+            assert connection.flow.write_paused
+            assert 0 < connection.transport.get_write_buffer_size() < 200_000
+            connection.reset()
+            writer.transport.abort()
+
+    on_both_loops(test)
+
+
 def test_a_handshake_that_stalls_is_ended_and_counted() -> None:
     async def test() -> None:
         noted = Noted()
