@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeproxy.app import Parts, build_app
+from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.run import Listener, bind
 from edgeproxy.settings import Limits, Settings
@@ -60,7 +61,13 @@ async def proxy(
     made = Settings(origin, Path(), KEYS, hosts=hosts, limits=limits, further_origins=tuple(others), **settings)
     parts = build_app(made, books=Books(book_of(RULES)), log_to=log)
     sock = bind(Address("127.0.0.1", 0), "--listen")
-    guard = Guard(limits, on_fault=parts.journal.fault)
+    guard = Guard(
+        limits,
+        trusts=Sanitiser.of(made).trusts,
+        on_fault=parts.journal.fault,
+        lane=parts.proxy.lane,
+        passing=parts.proxy.passing,
+    )
     listener = Listener.of(parts.proxy, guard, sock)
     port = sock.getsockname()[1]
     async with parts.running():
