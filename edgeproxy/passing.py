@@ -118,7 +118,7 @@ class Passing:
         self._books = books
         self._intending = intending
         self._clock = clock
-        self._fault = fault
+        self.fault = fault
 
     def begin(self, cycle: Exchange) -> bool:
         """Ask the shop for this request where it is certain to pass; False: the app has to answer it."""
@@ -141,7 +141,7 @@ class Passing:
                     lent.release()
             return asked
         except Exception as problem:  # ours: the app answers as if nobody had tried
-            self._fault(problem)
+            self.fault(problem)
             return False
 
     def _asked(self, cycle: Exchange, lent: AtHand, book: RuleBook, at: float) -> bool:
@@ -234,9 +234,8 @@ class Passage:
             return
         try:
             self._go_on(self._cycle, self._exchange)
-        except Exception:
-            self._trail.failed(log, "passing")
-            self._give_up(self._cycle)
+        except Exception as problem:
+            self._give_up(problem)
 
     def _looked(self) -> None:
         """The time that was given at first is over; what has come since may have earned more."""
@@ -356,15 +355,21 @@ class Passage:
         else:
             self._hand_over(cycle, None)
 
-    def _give_up(self, cycle: Exchange) -> None:
-        """A fault of ours."""
+    def _give_up(self, problem: Exception) -> None:
+        """A fault of ours: before anything has left, the app answers as if nobody had tried."""
+        cycle = self._cycle
         self._exchange.abandon()
         if self._started:
-            cycle.cut()
-            self._over()
-            self._passing.steps.record(self._trail)
-        elif self._cycle is not None:
-            self._hand_over(cycle, None)
+            self._trail.failed(log, "passing")
+            if cycle is not None:
+                cycle.cut()
+                self._over()
+                self._passing.steps.record(self._trail)
+        else:
+            self._passing.fault(problem)
+            if cycle is not None:
+                self._over()
+                cycle.protocol.begin_app()
 
     def _hand_over(self, cycle: Exchange, told: httpx.Response | ShopError | None) -> None:
         """The app goes on with it."""

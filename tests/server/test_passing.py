@@ -285,6 +285,7 @@ REQUESTS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "a flag that nobody may set": ("GET", CSS, "/a.css?edge_stage=loyal&a=b"),
     "a preview cookie that is none": ("GET", (*CSS, "Cookie: edge_preview=1"), "/a.css"),
     "a range that is none": ("GET", (*CSS, "Range: cows"), "/a.css"),
+    "the last of its connection": ("GET", (*CSS, "Connection: close"), "/a.css"),
 }
 APPS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "a page that is edited": ("GET", ("Sec-Fetch-Dest: document",), "/"),
@@ -292,7 +293,6 @@ APPS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "a body": ("POST", (*CSS, "Content-Length: 0"), "/a.css"),
     "another method": ("OPTIONS", CSS, "/a.css"),
     "an upgrade": ("GET", (*CSS, "Upgrade: x", "Connection: upgrade"), "/a.css"),
-    "the last of its connection": ("GET", (*CSS, "Connection: close"), "/a.css"),
     "an expectation": ("GET", (*CSS, "Expect: 100-continue"), "/a.css"),
     "another host": ("GET", (*CSS, "Host: evil.example"), "/a.css"),
     "an absolute target": ("GET", CSS, "http://shop.example/a.css"),
@@ -617,6 +617,28 @@ def test_a_stop_lets_it_end_and_closes_then() -> None:
             release.set()
             assert b"connection: close\r\n" in await answered(visitor)
             assert visitor.state == "closed"
+
+    run(story())
+
+
+@pytest.mark.parametrize("where", ["_go_on", "_begun"])
+def test_a_fault_between_the_connections_is_answered_by_the_app(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has left yet, so the shop is asked once more: its answer, told once, and counted."""
+
+    def fails(*args: Any, **more: Any) -> Any:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        async with fronts({}) as (_, past_it):
+            right = await past_it.connect().say(head(*CSS, target="/a.css"))
+            visitor = past_it.connect()
+            monkeypatch.setattr(f"edgeproxy.passing.Passage.{where}", fails)
+            visitor.feed(head(*CSS, target="/a.css"))
+            assert timeless(await answered(visitor), past_it) == timeless(right, past_it)
+            assert "edgeproxy_faults_total 1" in past_it.counted()
+            passing = past_it.parts.proxy.passing
+            assert passing is not None
+            assert passing.at_work == past_it.transport.at_work == 0
 
     run(story())
 
