@@ -3,24 +3,27 @@
 Here: what each kind of work costs, from which size on it is long, and the thread.  Not here: any of the work.  Called
 by whoever works on whole pages; the only place that decides it.
 
-Figures (``python -m tests.benchmarks waits``; 2 cores, CPython 3.11, turbohtml 1.15; undisturbed, one run)
---------------------------------------------------------------------------------------------------------
+Figures (``python -m tests.benchmarks waits``, ``ways``; 2 cores, CPython 3.11, turbohtml 1.15; undisturbed, one run)
+------------------------------------------------------------------------------------------------------------------
 What it costs, µs for each KB of the page in the clear: ``Work``.  A page that is read costs 0.3 ms more, whatever its
-size.  A hop to the thread and back costs 25 to 35 µs.
+size.  A hop to the thread and back costs 25 to 35 µs while nobody else wants the interpreter.
 
 Codecs and digests let go of the interpreter lock (GIL) while they work.  turbohtml and ``re`` hold it for all of a
 call, so while a page is parsed (0.4 ms at 100 KB, 1.5 at 400 KB, 9 at 2 MB) the loop waits, wherever that is done.
-What others wait for a kept page while pages never seen come in, p99 in ms, and what those pages take, median:
+Pages never seen: what others wait for a kept page meanwhile (p99, ms), and what each costs (ms of processor, eight
+connections at once), on the loop, in a thread, and in one that is told to let go every 0.5 ms:
 
-    never seen             on the loop     in a thread    in a thread that lets go every 0.5 ms
-    100 KB, 100 a second    3.2   4.8       2.5   6.4      1.8   6.3
-    400 KB, 30 a second     5.3   12        5.7   15       4.0   15
-    1 MB, 10 a second        10   26         13   32       9.8   32
-    2 MB, 5 a second         22   57         13   62        13   62
+              others wait               it costs
+    100 KB    3.2    2.5    1.8         1.9    3.4    3.8
+    200 KB                              3.0    3.1    5.8
+    400 KB    5.3    5.7    4.0         5.3           10.3
+    1 MB      10     13     9.8         13     12     19
+    2 MB      22     13     13
 
-So a thread alone gives little; with ``SWITCH`` it halves what others wait at 100 KB and at 2 MB, for a third more time
-of the page itself while both compete.  The rest is the parser's, until it lets go of the lock or Python has none.  One
-thread, not several: more would only take the lock from each other and from the loop.
+So below 200 KB a thread costs nearly as much again as the page, since it and the loop take the lock from each other,
+and others gain a millisecond at most; letting go often doubles the cost of every page.  From 200 KB on it costs
+nothing, and gives what the GIL lets it: others wait half as long beside the biggest pages.  For more it takes a parser
+that lets go of the lock, or a Python without one.  One thread, not several: more would only take it from each other.
 """
 
 from __future__ import annotations
@@ -32,12 +35,10 @@ from enum import Enum
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-__all__ = ["LONG", "OFTEN", "SWITCH", "Work", "is_long", "run"]
+__all__ = ["LONG", "OFTEN", "Work", "is_long", "run"]
 
-LONG: Final = 1000
+LONG: Final = 2500
 """Microseconds from which on work is done in the thread."""
-SWITCH: Final = 0.0005
-"""Seconds after which a thread that computes lets the loop have the interpreter (``sys.setswitchinterval``)."""
 
 OFTEN: Final = 5
 """How many times smaller a coded page often is: what is told by its size before it is decoded."""

@@ -14,7 +14,7 @@ from tests.world import PAGE, Asked, Shop, Told, World
 
 pytestmark = pytest.mark.anyio
 
-BIG = PAGE.replace(b"<main>", b"<main>" + b"<p>one of many paragraphs</p>\n" * 4000)
+BIG = PAGE.replace(b"<main>", b"<main>" + b"<p>one of many paragraphs</p>\n" * 8000)
 
 
 def limit(work: Work) -> int:

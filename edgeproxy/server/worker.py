@@ -24,7 +24,6 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TextIO, cast
 
-from edgeproxy import offloop
 from edgeproxy.app import Parts, build_app
 from edgeproxy.console.bookview import view
 from edgeproxy.core.model import Problem, RuleBook, Severity
@@ -292,7 +291,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):  # they are for the supervisor, and reach the group
         signal.signal(number, signal.SIG_IGN)
     start_logging(sys.stderr)
-    sys.setswitchinterval(offloop.SWITCH)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_live(said.control, [socket.socket(fileno=each) for each in said.listen]))
     return 0
