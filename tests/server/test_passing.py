@@ -230,7 +230,13 @@ def timeless(data: bytes, front: Front) -> bytes:
 
 
 async def compared(
-    by_app: Front, past_it: Front, *lines: str, target: str = "/a.css", method: str = "GET", peer: str = "203.0.113.9"
+    by_app: Front,
+    past_it: Front,
+    *lines: str,
+    target: str = "/a.css",
+    method: str = "GET",
+    version: str = "1.1",
+    peer: str = "203.0.113.9",
 ) -> bytes:
     """Ask both the same, twice on one connection; what they got, which must be equal, and all that it left behind."""
     told = []
@@ -239,7 +245,8 @@ async def compared(
         data = b""
         for number in (1, 2):
             if visitor.state == "open":
-                visitor.feed(head(*lines, target=target, method=method))
+                asked = head(*lines, target=target, method=method)
+                visitor.feed(asked.replace(b" HTTP/1.1\r\n", b" HTTP/%b\r\n" % version.encode(), 1))
                 data = await answered(visitor, number, bodies=method != "HEAD")
         told.append(
             (
@@ -276,6 +283,7 @@ REQUESTS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "a forged visitor": ("GET", (*CSS, "Cookie: edge_visitor=aa.bb.cc"), "/a.css"),
     "a doubled visitor": ("GET", (*CSS, "{loyal}", "{new}"), "/a.css"),
     "a state that is none": ("GET", (*CSS, "Cookie: edge_state=aa.bb.cc; a=b"), "/a.css"),
+    "the last of its connection": ("GET", (*CSS, "Connection: close"), "/a.css"),
     "authorization": ("GET", (*CSS, "Authorization: Basic YTpi"), "/a.css"),
     "no-cache": ("GET", (*CSS, "Cache-Control: no-cache", "Pragma: no-cache"), "/a.css"),
     "a Referer with flags": ("GET", (*CSS, "Referer: http://shop.example/?edge_stage=loyal&a=b"), "/a.css"),
@@ -285,7 +293,6 @@ REQUESTS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "a flag that nobody may set": ("GET", CSS, "/a.css?edge_stage=loyal&a=b"),
     "a preview cookie that is none": ("GET", (*CSS, "Cookie: edge_preview=1"), "/a.css"),
     "a range that is none": ("GET", (*CSS, "Range: cows"), "/a.css"),
-    "the last of its connection": ("GET", (*CSS, "Connection: close"), "/a.css"),
 }
 APPS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "a page that is edited": ("GET", ("Sec-Fetch-Dest: document",), "/"),
@@ -391,13 +398,13 @@ ANSWERS: Mapping[str, Serve] = {
 }
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("method", "version"), [("GET", "1.1"), ("HEAD", "1.1"), ("GET", "1.0")])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_comes_to_the_same(name: str, method: str) -> None:
+def test_an_answer_comes_to_the_same(name: str, method: str, version: str) -> None:
     async def story() -> None:
         async with fronts({"/a.css": ANSWERS[name], "/nowhere": ANSWERS[name]}) as (by_app, past_it):
             for target, lines in (("/a.css", CSS), ("/nowhere", ())):
-                await compared(by_app, past_it, *lines, target=target, method=method)
+                await compared(by_app, past_it, *lines, target=target, method=method, version=version)
             await compared(by_app, past_it, *CSS, target="/other.css")
             assert past_it.apps < by_app.apps
 
