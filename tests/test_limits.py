@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +36,8 @@ HTML: Final = HEAD + b"text/html; charset=utf-8\r\n"
 PUBLIC: Final = b"Cache-Control: public, max-age=60\r\n"
 
 
-async def shop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers as the path asks it to."""
+async def shop(gone: asyncio.Event, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers as the path asks it to, until it is ``gone``."""
     with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError), contextlib.closing(writer):
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -46,7 +47,7 @@ async def shop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
                 return
             if path == b"/takes-nothing":
                 writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a socket's
-                await writer.wait_closed()
+                await gone.wait()
                 return
             if path == b"/begins":
                 writer.write(HEAD + b"application/octet-stream\r\nContent-Length: 9999\r\n\r\nxxx")
@@ -235,7 +236,8 @@ WITHOUT_VISITORS: Final = {"hang_seconds"}  # the supervisor's: below
 
 @contextlib.asynccontextmanager
 async def front(hit: Hit, log: StringIO | None = None) -> AsyncIterator[Front]:
-    behind = await asyncio.start_server(shop, "127.0.0.1", 0)
+    gone = asyncio.Event()
+    behind = await asyncio.start_server(partial(shop, gone), "127.0.0.1", 0)
     port = behind.sockets[0].getsockname()[1]
     said: dict[str, Any] = {"origin": "http://127.0.0.1:{shop}", "deadline": 20.0, **hit.settings}
     said["origin"] = said["origin"].format(shop=port)
@@ -250,7 +252,9 @@ async def front(hit: Hit, log: StringIO | None = None) -> AsyncIterator[Front]:
             await made.leave()
     await made.leave()
     behind.close()
-    await asyncio.sleep(0)  # the shop's connections end
+    gone.set()
+    for _ in range(10):  # the shop's connections end
+        await asyncio.sleep(0)
 
 
 def test_each_limit_has_a_row_or_is_a_part_of_one_that_has() -> None:

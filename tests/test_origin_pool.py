@@ -140,6 +140,9 @@ class Behind(httpx.AsyncBaseTransport):
         outcome(None)
         return httpx.Response(done, stream=httpx.ByteStream(b""))
 
+    def at_hand(self) -> None:
+        """Nothing is idle."""
+
     async def aclose(self) -> None:
         self.name = "closed"
 
@@ -187,6 +190,15 @@ async def test_addresses_are_asked_in_turn_and_the_idle_one_first() -> None:
     assert await several.turns(6) == ["a", "b", "c", "a", "b", "c"]
     several.behind["b"].at_work = several.behind["c"].at_work = 1
     assert await several.turns(3) == ["a", "a", "a"]
+
+
+async def test_who_only_looks_for_an_idle_connection_takes_nobodys_turn() -> None:
+    several = Several("a", "b")
+    asked = []
+    for _ in range(4):
+        assert several.shop.at_hand() is None
+        asked += await several.turns(1)
+    assert asked == ["a", "b", "a", "b"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])

@@ -110,9 +110,10 @@ class ShopAddresses(httpx.AsyncBaseTransport):
 
     def at_hand(self) -> AtHand | None:
         """An idle connection to the address whose turn it is; None where there is none."""
-        one = self._choose(self.addresses)
+        one = self._next(self.addresses)
         found = one.via.at_hand()
         if found is not None:
+            self._asked(one)
             found.outcome = one.outcome
         return found
 
@@ -174,15 +175,22 @@ class ShopAddresses(httpx.AsyncBaseTransport):
     # ------------------------------------------------------------------ inside
 
     def _choose(self, among: Sequence[Address]) -> Address:
+        one = self._next(among)
+        self._asked(one)
+        return one
+
+    def _next(self, among: Sequence[Address]) -> Address:
+        """Whose turn it is: it stays so until it is asked."""
         if len(among) == 1:
             return among[0]
         now = self._clock()
-        best = min(
+        return min(
             [one for one in among if one.health.usable(now)] or among, key=lambda one: (one.via.at_work, one.turn)
         )
+
+    def _asked(self, one: Address) -> None:
         self._turn += 1
-        best.turn = self._turn
-        return best
+        one.turn = self._turn
 
     def _outcome(self, one: Address, problem: ShopError | None) -> None:
         if problem is None:
