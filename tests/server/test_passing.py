@@ -23,6 +23,7 @@ from edgeproxy.settings import Limits, Settings
 from tests.server.test_fastlane import cookie, head
 from tests.server.wire import Answer, Noted, Pipe, masked, pipe, run
 from tests.server.wire import answers as all_answers
+from tests.test_remember import LIFE
 from tests.world import HOST, KEYS, NOON, RULES, Books, book_of
 
 CSS = ("Sec-Fetch-Dest: style", "Accept: text/css,*/*;q=0.1")
@@ -100,13 +101,15 @@ class Front:
     settings: Mapping[str, Any] = field(default_factory=dict)
     shop_limits: ShopLimits = ShopLimits()  # noqa: RUF009 - frozen
     trusted: tuple[str, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=lambda: RULES)
     apps: int = 0
 
     def __post_init__(self) -> None:
         self.log = StringIO()
+        self.outcomes: list[str] = []
         self.noted = Noted()
         self.transport = ShopTransport(f"http://127.0.0.1:{self.port}", limits=self.shop_limits)
-        self.books = Books(book_of(RULES))
+        self.books = Books(book_of(self.rules))
         given = Settings(
             **{
                 "origin": f"http://127.0.0.1:{self.port}",
@@ -118,7 +121,7 @@ class Front:
         )
         self.parts: Parts = build_app(
             given,
-            transport=ShopAddresses([("shop", self.transport)]),
+            transport=ShopAddresses([("shop", self.transport)], count=lambda _, what: self.outcomes.append(what)),
             clock=lambda: NOON,
             ticks=lambda: 1000.0,
             books=self.books,
@@ -256,6 +259,7 @@ async def compared(
                 front.logged(),
                 [type(fault) for fault in front.noted.faults],
                 front.counted(),
+                front.outcomes,
                 front.transport.at_work,
             )
         )
@@ -316,6 +320,16 @@ def test_a_request_comes_to_the_same(name: str, cache: int) -> None:
         async with fronts({}, settings={"limits": Limits(cache_bytes=cache)}) as (by_app, past_it):
             await compared(by_app, past_it, *lines, target=target, method=method)
             assert past_it.apps == (0 if name in REQUESTS else by_app.apps)
+
+    run(story())
+
+
+def test_what_visitors_bring_is_counted_where_rules_look_at_it() -> None:
+    async def story() -> None:
+        async with fronts({}, rules=LIFE) as (by_app, past_it):
+            await compared(by_app, past_it, *CSS, "Cookie: edge_state=aa.bb.cc")
+            assert "edgeproxy_state_cookies_total" in past_it.counted()
+            assert past_it.apps == 0
 
     run(story())
 
