@@ -204,6 +204,7 @@ def test_the_map_of_the_code_names_every_room() -> None:
 # --------------------------------------------------------------------------- words
 
 LEFT_OVER = re.compile("|".join(["TO" + "DO", "FIX" + "ME", r"(?:#|//|<!--).*\bX" + r"XX\b", "HA" + "CK:"]))
+POSSESSIVE_GROUP = re.compile(r"\)(?:[*+?]|\{[^}]*\})" + r"\+")
 OF_ONE_MACHINE = re.compile(r"(?<![\w.])/(?:work|farm|root|home/\w+|Users/\w+)/")
 BESIDE = re.compile(r"\.\./" + "shared")
 
@@ -243,3 +244,21 @@ def test_no_path_of_one_machine_is_written_down() -> None:
 
 def test_only_the_ci_script_knows_what_lies_beside_the_project() -> None:
     assert lines_with(BESIDE, but=frozenset({".ci/run"})) == []
+
+
+def test_no_group_is_repeated_possessively() -> None:
+    """``(?:a|b)*+`` matches what it should not, and the other way round, before Python 3.11.5 (cpython 106052);
+    ``(?>(?:a|b)*)`` says the same."""
+    found = [
+        f"{path.relative_to(REPOSITORY)}: {text[:60]}"
+        for path in MODULES
+        for text in _strings(path)
+        if POSSESSIVE_GROUP.search(text)
+    ]
+    assert found == []
+
+
+def _strings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+            yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")

@@ -54,10 +54,10 @@ _LIFETIMES: Final = frozenset({"max-age", "s-maxage", "stale-while-revalidate", 
 _MEMBER: Final = (
     r"(?:(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)=[0-9]{1,15}(?=[ \t]*+(?:,|\Z))"
     r"|(?!(?:max-age|s-maxage|stale-while-revalidate|stale-if-error)(?![a-z0-9_.*-]))[a-z*][a-z0-9_.*-]*+"
-    r"(?:=(?:[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z-]*+|-?[0-9]{1,12}(?:\.[0-9]{1,3})?+"
-    r'|"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*+"))?+)'
+    r"(?>(?:=(?:[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z-]*+|-?[0-9]{1,12}(?>(?:\.[0-9]{1,3})?)"
+    r'|"(?>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"))?))'
 )
-_DICTIONARY: Final = re.compile(rf"[ ]*+{_MEMBER}(?:[ \t]*+,[ \t]*+{_MEMBER})*+[ ]*+")
+_DICTIONARY: Final = re.compile(rf"[ ]*+{_MEMBER}(?>(?:[ \t]*+,[ \t]*+{_MEMBER})*)[ ]*+")
 _SHORT: Final = 256  # bytes; longer ones are not remembered
 _FLAGS: Final = frozenset({"public"})
 

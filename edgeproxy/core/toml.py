@@ -20,10 +20,10 @@ Mark = tuple[int, int]
 _BLANK = re.compile(r"[ \t]*")
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_BASIC = re.compile(r'"(?:[^"\\\n]++|\\.)*+"')
+_BASIC = re.compile(r'"(?>(?:[^"\\\n]++|\\.)*)"')
 _LITERAL = re.compile(r"'[^'\n]*'")
-_LONG_BASIC = re.compile(r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}', re.DOTALL)
-_LONG_LITERAL = re.compile(r"'''(?:[^']++|'{1,2}(?!'))*+'{3,5}")
+_LONG_BASIC = re.compile(r'"""(?>(?:[^"\\]++|\\.|"{1,2}(?!"))*)"{3,5}', re.DOTALL)
+_LONG_LITERAL = re.compile(r"'''(?>(?:[^']++|'{1,2}(?!'))*)'{3,5}")
 _PLAIN = re.compile(r"[^,\]}\s#]+(?:(?<=\d{4}-\d\d-\d\d) \d\d:[^,\]}\s#]+)?")
 
 

@@ -31,11 +31,12 @@ such an end on its way is lost, since nobody knows whether it has arrived (RFC 9
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """TLS to the shop: certificates and names are verified, against ``ca_file`` where given, else the system's.
+    """TLS (1.2 and newer) to the shop: certificates and names are verified, against ``ca_file``, else the system's.
 
     Raises OSError or ssl.SSLError when the file cannot be read as PEM certificates.
     """
     context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
 

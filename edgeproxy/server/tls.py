@@ -87,8 +87,9 @@ def _only_certificates(chain: bytes) -> bytes:
 
 
 def context_of(pem: str) -> ssl.SSLContext:
-    """Python's defaults of today (TLS 1.2 and newer, strong ciphers), HTTP/1.1 by ALPN; raises ssl.SSLError."""
+    """TLS 1.2 and newer, Python's strong ciphers, HTTP/1.1 by ALPN; raises ssl.SSLError."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves it to the system
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     with _as_file(pem.encode("latin-1")) as name:  # the ssl module reads files only
