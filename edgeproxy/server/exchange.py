@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from edgeproxy.passing import Passage
     from edgeproxy.server.protocol import GuardProtocol
 
-__all__ = ["Exchange", "InvalidAnswer"]
+__all__ = ["LINES_PAUSE", "Exchange", "InvalidAnswer"]
 
 _log = logging.getLogger("edgeproxy.server")
 
@@ -50,6 +51,8 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch
 _CONTROLS: Final = bytes(n for n in range(32) if n not in (9, 10, 13)) + b"\x7f"
 _BODYLESS: Final = frozenset({204, 205, 304})
 _JOINED: Final = 16 * 1024  # bytes up to which one copy is cheaper than several buffers
+LINES_PAUSE: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
+"""``writelines`` pauses who writes too much; that of asyncio's own loop did not in between (CVE-2024-12254)."""
 _REMEMBERED: Final = 4096  # header names that need no second look
 
 App = Callable[[Any, Any, Any], Any]
@@ -302,7 +305,7 @@ class Exchange(RequestResponseCycle):
         if not size or self.disconnected:
             return
         self.protocol.written += size
-        if size <= _JOINED:
+        if size <= _JOINED or not LINES_PAUSE:
             self.transport.write(b"".join(pieces))
         else:
             self.transport.writelines(pieces)

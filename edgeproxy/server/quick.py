@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from edgeproxy.server.connection import Connection
+from edgeproxy.server.exchange import LINES_PAUSE
 from edgeproxy.server.head import LONGEST_HEAD
 
 if TYPE_CHECKING:
@@ -97,8 +98,10 @@ class QuickConnection(Connection):
         if closes:
             head = head[:-2] + b"connection: close\r\n\r\n"
         self.written += len(head) + len(body)
-        if body:
+        if body and LINES_PAUSE:
             transport.writelines((head, body))
+        elif body:
+            transport.write(head + body)
         else:
             transport.write(head)
         self.server_state.total_requests += 1
