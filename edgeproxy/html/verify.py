@@ -135,16 +135,16 @@ class _Page:
 def _find(tree: LexborHTMLParser, marks: list[_Mark]) -> bool:
     """Give each mark its node; False where one has become no comment of the tree."""
     wanted = {_MARK.format(number): mark for number, mark in enumerate(marks)}
-    todo = [tree.root]
-    while todo:
-        node = todo.pop()
+    waiting = [tree.root]
+    while waiting:
+        node = waiting.pop()
         while node is not None:
             if node.is_comment_node:
                 mark = wanted.get(node.html or "")
                 if mark is not None:
                     mark.node = node
             elif node.first_child is not None:
-                todo.append(node.first_child)
+                waiting.append(node.first_child)
             node = node.next
     return all(mark.node is not None for mark in marks)
 
