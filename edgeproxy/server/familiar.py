@@ -8,12 +8,14 @@ A head is remembered whole when it comes for the second time: most never do, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterator
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from edgeproxy.bounded import unheard
 from edgeproxy.server.gist import Gist, Looks, Reader
-from edgeproxy.server.ready import Hit
+from edgeproxy.server.ready import Hit, Ready
+from edgeproxy.server.shelves import SOME
 
 __all__ = ["LINES", "Familiar", "Found", "Room"]
 
@@ -36,6 +38,14 @@ class Found(NamedTuple):
     request_id: str  # where a proxy in front has made one
 
 
+_Entry = tuple[dict[Any, Any], Hashable, Hit, int]
+"""One of these dicts, its key and what it leads to, and the bytes that it takes."""
+
+
+def _hit(remembered: Found | Hit | None) -> Hit | None:
+    return remembered.hit if isinstance(remembered, Found) else remembered
+
+
 class Room:
     """The bytes that heads and gists of all kinds may take together; when they are full all are forgotten."""
 
@@ -46,6 +56,7 @@ class Room:
         self.lines = most // LINES
         self.taken = 0
         self._kinds: list[Familiar] = []
+        self._round: Iterator[_Entry] = iter(())
 
     def add(self, kind: Familiar) -> None:
         """One kind more that takes room."""
@@ -67,7 +78,32 @@ class Room:
         for kind in self._kinds:
             kind.heads.clear()
             kind.gists.clear()
+        self._round = iter(())
         self.taken = 0
+
+    def tidy(self, is_over: Callable[[Ready], bool]) -> None:
+        """Look at ``SOME`` more, round by round, and forget what leads to an answer that is over; called now and then.
+
+        Without that, what a page was answered with an hour ago is held by heads that have not come since."""
+        some = list(islice(self._round, SOME))
+        if len(some) < SOME:
+            self._round = self._all()
+        for entries, key, hit, size in some:
+            if is_over(hit.ready) and _hit(entries.get(key)) is hit:
+                del entries[key]
+                self.taken -= size
+
+    def _all(self) -> Iterator[_Entry]:
+        """All that is remembered now, however it comes and goes meanwhile."""
+        for kind in self._kinds:
+            for head, found in list(kind.heads.items()):
+                yield kind.heads, head, found.hit, len(head) + _HEAD
+            for line in list(kind.gists):
+                gists = kind.gists.get(line, {})
+                for key, hit in list(gists.items()):
+                    yield gists, key, hit, len(line) + _GIST
+                if not gists:
+                    kind.gists.pop(line, None)
 
 
 class Familiar:
@@ -96,10 +132,10 @@ class Familiar:
             if len(self._once) >= _MOST_ONCE:
                 self._once.clear()
             self._once.add(once)
-        elif self._room.take(len(head) + _HEAD):
+        elif head in self.heads or self._room.take(len(head) + _HEAD):
             self.heads[head] = found
 
     def answered(self, line: bytes, gist: Gist, hit: Hit) -> None:
         """Heads with this request line and this gist get the same."""
-        if self._room.take(len(line) + _GIST):
+        if gist[0] in self.gists.get(line, ()) or self._room.take(len(line) + _GIST):
             self.gists.setdefault(line, {})[gist[0]] = hit

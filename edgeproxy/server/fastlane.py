@@ -24,7 +24,7 @@ sends requests to the app.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
@@ -42,6 +42,7 @@ from edgeproxy.server.asked import Judge, Who
 from edgeproxy.server.familiar import Familiar, Found, Room
 from edgeproxy.server.gist import Looks, Reader
 from edgeproxy.server.ready import Hit, Lesson, Ready
+from edgeproxy.server.shelves import Place, Shelves
 
 __all__ = ["Books", "Familiar", "FastLane", "Found", "Lesson", "Pages"]
 
@@ -71,25 +72,11 @@ class Pages(Protocol):
         """What a page for this request is kept by."""
 
 
-Place = tuple[FullKey, bool]
-"""Where a page is kept, and whether it is for somebody with cookies that count."""
-
-
 class Books(Protocol):
     """Where the live rule book is."""
 
     @property
     def book(self) -> RuleBook | None: ...
-
-
-class _Shelf:
-    """Answers of one address for visitors who are decided alike, by what the page cache tells apart."""
-
-    __slots__ = ("identity", "ready")
-
-    def __init__(self, identity: bool) -> None:
-        self.identity = identity
-        self.ready: dict[Place, Ready] = {}
 
 
 class FastLane:
@@ -123,10 +110,8 @@ class FastLane:
         self._log = journal.log
         self._clock = clock
         self._via = via
-        self._most = most
         self._stale = False
-        self._shelves: dict[bytes, dict[Hashable, _Shelf]] = {}  # by target, then by what is decided alike
-        self._count = 0
+        self._shelves = Shelves(most)
         self._now = 0.0  # of the last answer
         self._looks: Looks | None = None
         self._varying: frozenset[bytes] = frozenset()
@@ -135,7 +120,7 @@ class FastLane:
 
     def __len__(self) -> int:
         """Answers that are ready."""
-        return self._count
+        return len(self._shelves)
 
     # ------------------------------------------------------------------ what ends what is ready
 
@@ -160,8 +145,7 @@ class FastLane:
             return True
         self._stale = False
         self._book = self._books.book
-        while self._shelves:
-            self._drop_oldest()
+        self._shelves.clear()
         self._look_anew()
         return False
 
@@ -169,15 +153,6 @@ class FastLane:
         """Answers depend on something else than so far."""
         self._looks = None if self._book is None else Looks(self._book, self._varying)
         self._room.forget()
-
-    def _drop_oldest(self) -> None:
-        target, shelves = next(iter(self._shelves.items()))
-        shelf = shelves.pop(next(iter(shelves)))
-        for ready in shelf.ready.values():
-            ready.until = 0.0  # what is remembered may still lead to it
-        self._count -= len(shelf.ready)
-        if not shelves:
-            del self._shelves[target]
 
     # ------------------------------------------------------------------ answering
 
@@ -250,12 +225,18 @@ class FastLane:
             self._journal.fault(problem)
 
     def tick(self) -> None:
-        """Some time has passed: what was answered is counted."""
+        """Some time has passed: what was answered is counted, some of what is over is forgotten."""
         self._journal.settle()
         try:
             self._beside()
+            self._shelves.tidy(self._is_over)
+            self._room.tidy(self._is_over)
         except Exception as problem:  # it must not stop the clock of all connections
             self._journal.fault(problem)
+
+    def _is_over(self, ready: Ready) -> bool:
+        """Nobody will get this answer any more, whatever the clock says later on."""
+        return ready.until <= self._clock() or ready.page() is None
 
     # ------------------------------------------------------------------ judging a head
 
@@ -272,8 +253,8 @@ class FastLane:
         """What a request without a body gets, the last of its connection or not; None: the app is to answer."""
         if not self._is_current() or self._book is None:
             return None
-        shelves = self._shelves.get(target)
-        if shelves is None:
+        shelves = self._shelves.at(target)
+        if not shelves:
             return None
         now = self._clock()
         asked = self._judge.asked(method, target, headers, peer, scheme, book=self._book, now=now)
@@ -342,20 +323,15 @@ class FastLane:
             lesson.book, lesson.visitor, lesson.request
         ):
             return False
-        while self._count >= self._most:
-            self._drop_oldest()
-        shelf = self._shelves.setdefault(target, {}).setdefault(asked.key, _Shelf(lesson.identity))
         place = self._place(lesson.shared)
-        before = shelf.ready.get(place)
-        if before is None:
-            self._count += 1
-        elif before.page() is lesson.page and before.since <= now < before.until and before.body() is not None:
-            return True  # somebody with an unusual request was given by the app what is ready
-        else:
-            before.until = 0.0
-        shelf.identity = lesson.identity
-        shelf.ready[place] = Ready(lesson, self._via)
+        shelf = self._shelves.at(target).get(asked.key)
+        before = None if shelf is None else shelf.ready.get(place)
+        if before is None or not self._holds(before, lesson, now):  # else an unusual request was given what is ready
+            self._shelves.put(target, asked.key, place, Ready(lesson, self._via), identity=lesson.identity)
         return True
+
+    def _holds(self, ready: Ready, lesson: Lesson, now: float) -> bool:
+        return ready.page() is lesson.page and ready.since <= now < ready.until and ready.body() is not None
 
     def _is_told_apart(self, shared: SharedRequest) -> bool:
         """Whether heads tell what this page varies by; from now on gists do, too."""

@@ -13,6 +13,7 @@ import pytest
 from edgeproxy.core import state
 from edgeproxy.core.memory import Memory
 from edgeproxy.core.visitor import sign
+from edgeproxy.server import quick
 from edgeproxy.server.guard import Guard
 from edgeproxy.settings import Limits
 from tests.server.wire import Noted, Pipe, pipe, run, serving
@@ -22,6 +23,7 @@ from tests.world import CALM, KEYS, NOON, PAGE, RULES, THANKS, Asked, Shop, Told
 LONG = b"<p>lorem ipsum dolor sit amet</p>\n" * 20
 BODY = PAGE.replace(b"</main>", LONG + b"</main>")
 HEADERS = (("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "public, max-age=60"), ("ETag", '"shop"'))
+SHORT = (*HEADERS[:1], ("Cache-Control", "public, max-age=30"), *HEADERS[2:])
 
 
 def told(body: bytes = BODY, headers: Any = HEADERS) -> Told:
@@ -862,7 +864,7 @@ def test_over_a_real_socket() -> None:
 def test_no_more_is_ready_than_is_allowed_and_the_rest_is_the_apps() -> None:
     async def story() -> None:
         front = Front()
-        front.lane._most = 3
+        front.lane._shelves.most = 3
         for number in range(5):
             await front.warm(target=f"/c/{number}")
         assert len(front.lane) == 3
@@ -883,8 +885,39 @@ def test_what_came_before_is_bounded(most: int) -> None:
                 lines = (f"User-Agent: {number}", f"Cookie: _ga={number}", f"X-Mode: {number % 50}")
                 await front.ask(*lines, connection=connection)
             held = sum(map(len, familiar.heads)) + 800 * sum(map(len, familiar.gists.values()))
+            if number % 7 == 0:
+                front.lane.tick()
             assert held + familiar.reader.size <= max(most, 2000)
         assert await front.is_fast("User-Agent: 1") or not most
+
+    run(story())
+
+
+def test_what_is_over_is_forgotten_and_the_rest_is_not() -> None:
+    """Whoever came an hour ago holds nothing of what they were answered with."""
+
+    async def story() -> None:
+        headers = {b"/": HEADERS, b"/old/1": SHORT, b"/old/2": SHORT}
+        front = Front(World(shop=Shop(lambda asked: told(headers=headers[asked.target]))))
+        room, familiar = front.lane._room, front.lane.familiar("http", False)
+        for target in ("/", "/old/1", "/old/2"):
+            await front.warm(target=target)
+            for line in ("User-Agent: a", "User-Agent: b"):
+                for _ in range(3):
+                    assert await front.is_fast(line, target=target)
+        assert (len(front.lane), len(familiar.heads)) == (3, 6)
+        front.lane.tick()
+        assert (len(front.lane), len(familiar.heads)) == (3, 6), "all of it is still fresh"
+        front.world.now += 45
+        for _ in range(3):  # the end of a round, and a whole one
+            front.lane.tick()
+        assert len(front.lane) == 1
+        assert not [head for head in familiar.heads if b"/old" in head]
+        assert set(familiar.gists) == {b"GET / HTTP/1.1"}
+        taken = sum(len(head) + 400 for head in familiar.heads)
+        assert room.taken == taken + sum((len(line) + 800) * len(gists) for line, gists in familiar.gists.items())
+        assert await front.is_fast("User-Agent: a")
+        assert not await front.is_fast("User-Agent: a", target="/old/1")
 
     run(story())
 
@@ -901,6 +934,21 @@ def test_a_head_that_comes_once_is_not_kept_whole() -> None:
         for _ in range(2):
             assert await front.is_fast("Referer: http://shop.example/7", connection=connection)
         assert len([raw for raw in heads if b"Referer" in raw]) == 1
+
+    run(story())
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_a_ready_answer_waits_for_who_is_slow(pauses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where asyncio's ``writelines`` would never pause us (CVE-2024-12254) it is not called; the bytes are the same."""
+
+    async def story() -> None:
+        front = Front()
+        expected = await front.warm()
+        connection = front.connect()
+        monkeypatch.setattr(quick, "LINES_PAUSE", pauses)
+        assert timeless(await front.ask(connection=connection)) == timeless(expected)
+        assert bool(connection.gathered) == pauses
 
     run(story())
 
