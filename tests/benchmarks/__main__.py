@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from edgeproxy.server.child import ALLOCATOR
-from tests.benchmarks import paths, pure
+from tests.benchmarks import failing, paths, pure
 from tests.benchmarks.measure import Table
 
 BENCHMARKS: Final[Mapping[str, Callable[..., list[Table]]]] = {
@@ -22,6 +22,7 @@ BENCHMARKS: Final[Mapping[str, Callable[..., list[Table]]]] = {
     "ways": paths.ways,
     "connections": paths.connections,
     "workers": paths.workers,
+    "faults": failing.faults,
     "waits": paths.waits,
     "kept": paths.kept,
     "drip": paths.drip,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeproxy.server import exchange
 from edgeproxy.server.exchange import InvalidAnswer
 from tests.server.wire import DATE, Noted, answers, pipe, run, serving
 
@@ -332,4 +333,23 @@ def test_a_cut_http_1_0_answer_is_reset_since_its_end_is_the_connection_s() -> N
             [cut] = answers(await served.ask(request()))
             assert not cut.complete
 
+    run(test())
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+def test_an_answer_of_several_buffers_waits_for_who_is_slow(pauses: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where asyncio's ``writelines`` would never pause us (CVE-2024-12254) it is not called; the bytes are the same."""
+    body = b"x" * 50_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": ()})
+        await send({"type": "http.response.body", "body": body})
+
+    async def test() -> None:
+        connection = pipe(app, Noted().guard())
+        out = await connection.say(request())
+        assert out.endswith(b"\r\n\r\nc350\r\n" + body + b"\r\n0\r\n\r\n")
+        assert bool(connection.gathered) == pauses
+
+    monkeypatch.setattr(exchange, "LINES_PAUSE", pauses)
     run(test())

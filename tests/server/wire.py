@@ -71,6 +71,7 @@ class Pipe(asyncio.Transport):
         self.loop = asyncio.get_running_loop()
         self.out = bytearray()  # everything that left
         self.writes = 0  # how often something was given to the system
+        self.gathered = 0  # how often as several buffers
         self.ended = False  # our side was closed after it
         self.closed = False
         self.aborted = False
@@ -127,6 +128,7 @@ class Pipe(asyncio.Transport):
             self.writes += 1
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
+        self.gathered += 1
         self.write(b"".join(list_of_data))
 
     def can_write_eof(self) -> bool:
