@@ -11,6 +11,7 @@ The map of the code, in the order in which a request meets it::
     sharing.py   what many may get, before a visitor's own question;  pages/: the page cache that keeps it
     remember.py  what the visitor's browser is given to remember: edge_state, and the shop's Edge-Event
     reuse.py     a stored page as a visitor gets it; assembly.py, plans.py, variants.py, stitch.py: what was made of it
+    slow_pages.py  pages in which finding the slots takes too long
     origin.py    the shop behind us
     rulebook.py  rules/ on disk → RuleBook; watched; a good book replaces the old one whole
     journal.py   one served request = one record → access log, counters

@@ -42,6 +42,7 @@ from edgeproxy.rewrite import Rewriter
 from edgeproxy.rulebook import RuleBookSource
 from edgeproxy.settings import Settings
 from edgeproxy.sheet.looking import Looking
+from edgeproxy.slow_pages import SlowPages
 from edgeproxy.variants import Variants
 from edgeproxy.verification import Verification
 from edgeproxy.why.page import WHY_PATH, WhyPage
@@ -243,7 +244,7 @@ def _plans(settings: Settings, journal: Journal) -> Plans:
     counters = journal.counters
     found = counters.counter("edgeproxy_plans_total", "Pages whose plan was kept, or made anew", "how")
     full = partial(journal.limit_hit, "plans_bytes")
-    plans = Plans(settings.limits.plans_bytes, count=found.add, full=full)
+    plans = Plans(settings.limits.plans_bytes, slow=SlowPages(journal.slow_page), count=found.add, full=full)
     counters.gauge("edgeproxy_plans_bytes", "Memory that kept plans take, about", lambda: {(): plans.size})
     return plans
 

@@ -94,7 +94,7 @@ class Assembly:
             order.content_type,
             csp=order.csp,
             distrusted=order.distrusted,
-            planner=self._plans.of(digest),
+            planner=self._plans.of(digest, order.request.path),
             largest=len(body),  # a stored page is one that was not too big
         )
         placing = made.placing

@@ -12,13 +12,13 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Final, Protocol, TextIO
 
 from edgeproxy import __version__
 from edgeproxy.accesslog import LogWriter, Repeated, Served, as_json, as_text
-from edgeproxy.core.model import RuleBook
+from edgeproxy.core.model import RuleBook, Slot
 from edgeproxy.core.policy import TOO_BIG
 from edgeproxy.counters import LIMITS, Counters
 from edgeproxy.history import History
@@ -74,6 +74,7 @@ class Journal:
         self.edits = count("edgeproxy_edits_total", "What became of edits", "outcome")
         self.failed = count("edgeproxy_slots_failed_total", "Slots left alone on a page", "slot", "reason")
         self.distrusted_slots = count("edgeproxy_slots_distrusted_total", "Slots that failed verification", "slot")
+        self.slow_pages = count("edgeproxy_pages_slow_total", "Pages in which finding the slots took too long")
         self.visitors = count("edgeproxy_visitors_total", "Requests by where the visitor's labels came from", "source")
         self.refusals = count("edgeproxy_refusals_total", "Requests turned away, by limit or fault", "status", "why")
         self.limits = count(LIMITS, "Times that a limit was hit, by its name", "limit")
@@ -158,6 +159,12 @@ class Journal:
         """Verification found that a slot's range is not what the page's tree says."""
         self.distrusted_slots.add(slot)
         _log.warning("slot %s on %s is left alone: %s", slot, path, why)
+
+    def slow_page(self, path: str, slots: Sequence[Slot], why: str) -> None:
+        """Finding these slots took so long that pages like this one are left alone."""
+        self.slow_pages.add()
+        looked = ", ".join(f"{slot.name} ({slot.find})" for slot in slots)
+        _log.warning("%s: %s; pages of that size stay the shop's own there. Slots: %s", path, why, looked)
 
     def metrics(self) -> bytes:
         """The text for Prometheus (``exposition``)."""

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Final, Protocol
 
@@ -30,7 +31,7 @@ from edgeproxy.bounded import Bounded, unheard
 from edgeproxy.core.model import Slot
 from edgeproxy.html.likeness import carried
 from edgeproxy.html.model import Charset, Element, PagePlan, SlotPlace, Unplannable
-from edgeproxy.html.plan import plan as plan_page
+from edgeproxy.slow_pages import SlowPages, TooSlow, asked_for
 
 __all__ = ["Planner", "Plans", "digest_of", "weight"]
 
@@ -76,10 +77,13 @@ class Plans:
         self,
         limit: int = PLANS_BYTES,
         *,
+        slow: SlowPages | None = None,
         count: Callable[[str], object] = lambda how: None,
         full: Callable[[], object] = unheard,
     ) -> None:
-        """``count`` is told of each page: "kept", "carried over" or "made"; ``full`` when there is no room."""
+        """``slow`` looks through pages; ``count`` is told of each: "kept", "carried over" or "made"; ``full`` when
+        there is no room."""
+        self._slow = SlowPages() if slow is None else slow
         self.count = count
         self._plans: Bounded[_Key, PagePlan | str] = Bounded(limit, weight, full)
         self._latest: Bounded[_Key, tuple[bytes, PagePlan]] = Bounded(limit, _latest_weight, full)
@@ -104,8 +108,9 @@ class Plans:
             self._plans.clear()
             self._latest.clear()
             self._luck.clear()
+        self._slow.clear()
 
-    def of(self, digest: bytes) -> Planner:
+    def of(self, digest: bytes, path: str) -> Planner:
         """A planner for the page with this digest (``digest_of``)."""
 
         def planner(
@@ -116,7 +121,7 @@ class Plans:
             children: Mapping[str, Collection[str]] = _NO_CHILDREN,
             csp: str | None = None,
         ) -> PagePlan:
-            return self._plan(digest, body, charset, slots, children, csp)
+            return self._plan(path, digest, body, charset, slots, children, csp)
 
         return planner
 
@@ -136,15 +141,31 @@ class Plans:
                 return alike
             if self._worth_it(path):
                 before = self.hits
-                made = self._plan(digest_of(body), body, charset, slots, children, csp)
+                made = self._plan(path, digest_of(body), body, charset, slots, children, csp)
                 with self._lock:
                     self._luck[path] = 0 if self.hits > before else self._luck.get(path, 0) + 1
             else:
-                made = plan_page(body, charset, slots, children=children, csp=csp)
+                made = self._slow.plan(path, body, charset, slots, children=children, csp=csp)
             self._remember(path, body, charset, slots, children, csp, made)
             return made
 
         return planner
+
+    def beside(self, path: str) -> Planner:
+        """A planner for a page that counts nowhere, as those of previews: nothing is kept, nothing is known."""
+        return partial(self._plan_beside, path)
+
+    def _plan_beside(
+        self,
+        path: str,
+        body: bytes,
+        charset: Charset,
+        slots: Sequence[Slot],
+        *,
+        children: Mapping[str, Collection[str]] = _NO_CHILDREN,
+        csp: str | None = None,
+    ) -> PagePlan:
+        return self._slow.plan(path, body, charset, slots, children=children, csp=csp)
 
     def _alike(
         self,
@@ -157,7 +178,7 @@ class Plans:
     ) -> PagePlan | None:
         """The plan of the page that this path had last, where this one differs from it in tokens and the like."""
         with self._lock:
-            last = self._latest.get((path, charset, csp, *_asked(slots, children)))
+            last = self._latest.get((path, charset, csp, *asked_for(slots, children)))
         if last is None:
             return None
         selectors = [slot.find for slot in slots]
@@ -186,7 +207,7 @@ class Plans:
             self._full()
         else:
             with self._lock:
-                self._latest[path, charset, csp, *_asked(slots, children)] = (body, made)
+                self._latest[path, charset, csp, *asked_for(slots, children)] = (body, made)
 
     def _worth_it(self, path: str) -> bool:
         if not self._on:
@@ -200,6 +221,7 @@ class Plans:
 
     def _plan(
         self,
+        path: str,
         digest: bytes,
         body: bytes,
         charset: Charset,
@@ -207,7 +229,7 @@ class Plans:
         children: Mapping[str, Collection[str]],
         csp: str | None,
     ) -> PagePlan:
-        key = (digest, len(body), charset, csp, *_asked(slots, children))
+        key = (digest, len(body), charset, csp, *asked_for(slots, children))
         with self._lock:
             known = self._plans.get(key)
             if known is None:
@@ -217,7 +239,9 @@ class Plans:
         self.count("made" if known is None else "kept")
         if known is None:
             try:
-                known = plan_page(body, charset, slots, children=children, csp=csp)
+                known = self._slow.plan(path, body, charset, slots, children=children, csp=csp)
+            except TooSlow:
+                raise  # another time it may be tried
             except Unplannable as why:
                 known = str(why)
             self._keep(key, known)
@@ -234,12 +258,6 @@ class Plans:
         if self._on:
             with self._lock, suppress(ValueError):  # longer than all that may be kept
                 self._plans[key] = made
-
-
-def _asked(slots: Sequence[Slot], children: Mapping[str, Collection[str]]) -> tuple[object, object]:
-    """What a plan was asked for: two that are asked the same of the same page are the same."""
-    wanted = tuple((slot.name, slot.find, slot.expect) for slot in slots)
-    return wanted, tuple((name, tuple(texts)) for name, texts in children.items())
 
 
 def _latest_weight(latest: tuple[bytes, PagePlan]) -> int:

@@ -19,7 +19,6 @@ from edgeproxy.content_coding import Undecodable, accepted, codings_of, compress
 from edgeproxy.core import policy
 from edgeproxy.core.model import Lane, LaneKind
 from edgeproxy.html.csp import nameless
-from edgeproxy.html.plan import plan as plan_page
 from edgeproxy.lines import accept_encoding, content_length, is_html, joined
 from edgeproxy.offloop import OFTEN, Work
 from edgeproxy.pages.model import StoredPage
@@ -193,7 +192,7 @@ class Rewriter:
             joined(lines, b"content-type"),
             csp=joined(lines, b"content-security-policy"),
             distrusted=distrusted,
-            planner=self._plans.on(intent.request.path) if intent.active is None else plan_page,  # counted nowhere
+            planner=(self._plans.on if intent.active is None else self._plans.beside)(intent.request.path),
             largest=self._limit,
         )
 

@@ -26,7 +26,7 @@ LATIN = detect("text/html; charset=iso-8859-1", PAGE)
 
 
 def asked(plans: Plans, body: bytes, slots: Sequence[Slot] = (X,), charset: Charset = UTF8) -> PagePlan:
-    return plans.of(digest_of(body))(body, charset, slots)
+    return plans.of(digest_of(body), "/")(body, charset, slots)
 
 
 def test_a_page_that_comes_again_is_not_parsed_again() -> None:
@@ -51,7 +51,7 @@ def test_what_is_kept_is_what_would_be_made(
     plans = Plans()
     for page, slots, csp, children, latin in cases:
         body, charset = whole(page).encode(), LATIN if latin else UTF8
-        kept = plans.of(digest_of(body))(body, charset, slots, children=children, csp=csp)
+        kept = plans.of(digest_of(body), "/")(body, charset, slots, children=children, csp=csp)
         assert kept == plan(body, charset, slots, children=children, csp=csp)
 
 

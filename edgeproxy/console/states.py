@@ -109,6 +109,9 @@ def troubles(
     if distrusted := [labels[0] for labels, _ in rows(numbers, "edgeproxy_slots_distrusted_total")]:
         what = f"A second engine disagrees about {both(distrusted)}: left alone on those pages"
         found.append(Trouble("look", what, (), "/slots"))
+    if slow := int(value(numbers, "edgeproxy_pages_slow_total")):
+        what = f"Finding the slots took too long on {count(slow, 'page', 'pages')}: those like it are left alone"
+        found.append(Trouble("look", what, ("The log says which, and names the selectors.",)))
     gone = [labels[0] for labels, usable in numbers.get("edgeproxy_origin_usable", {}).get("rows", ()) if not usable]
     if gone:
         found.append(Trouble("bad", f"{both(gone)} of the shop does not answer, and is left out for a while"))

@@ -32,6 +32,7 @@ def window(browser: Browser, width: int = 1280, scheme: str = "light", locale: s
 def asked(page: Page, base: str, path: str = "/c/outdoor") -> None:
     page.goto(base + path)
     page.get_by_role("link", name="Why do I see this?").click()
+    page.wait_for_url("**/why*")  # and for its end: a key that is pressed before goes nowhere
 
 
 @pytest.mark.parametrize("width", [360, 1280])
