@@ -17,8 +17,9 @@ from typing import Any
 
 from edgeproxy.app import Parts, build_app
 from edgeproxy.sanitise import Sanitiser
+from edgeproxy.server.binding import bind
 from edgeproxy.server.guard import Guard
-from edgeproxy.server.run import Listener, bind
+from edgeproxy.server.listener import Listener
 from edgeproxy.settings import Limits, Settings
 from edgeproxy.values import Address
 from tests.world import KEYS, RULES, Books, book_of

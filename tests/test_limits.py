@@ -20,7 +20,7 @@ import pytest
 from edgeproxy.app import build_app
 from edgeproxy.counters import LIMITS
 from edgeproxy.journal import Journal
-from edgeproxy.server import run as running
+from edgeproxy.server import listener
 from edgeproxy.server.run import open_listeners, serve
 from edgeproxy.settings import Limits, Settings
 from edgeproxy.values import Address, network
@@ -265,7 +265,7 @@ def test_each_limit_has_a_row_or_is_a_part_of_one_that_has() -> None:
 
 @pytest.mark.parametrize("limit", HITS)
 def test_a_limit_that_is_hit_is_counted_by_its_name(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "TICK", 0.005)
+    monkeypatch.setattr(listener, "TICK", 0.005)
     hit = HITS[limit]
 
     async def test() -> None:
@@ -299,7 +299,7 @@ def test_a_limit_that_is_hit_is_counted_by_its_name(limit: str, monkeypatch: pyt
 def test_what_was_refused_is_named_in_the_log_as_far_as_it_was_read(
     limit: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "TICK", 0.005)
+    monkeypatch.setattr(listener, "TICK", 0.005)
 
     async def test() -> None:
         log = StringIO()

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from edgeproxy.core.model import Problem
 from edgeproxy.server.activation import NotOurs, inherited
-from edgeproxy.server.run import address_of
+from edgeproxy.server.binding import address_of
 from edgeproxy.server.supervise import supervise
 from edgeproxy.settings import Settings
 

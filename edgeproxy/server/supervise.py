@@ -23,8 +23,10 @@ from typing import Any, Final, TextIO
 from edgeproxy import __version__
 from edgeproxy.console.admin import build_console
 from edgeproxy.server.activation import Activated, notify
+from edgeproxy.server.binding import CannotListen, address_of, bind
 from edgeproxy.server.guard import EngineMismatch, Guard, check_engine
-from edgeproxy.server.run import CannotListen, Listener, address_of, bind, start_logging, ticking
+from edgeproxy.server.listener import Listener, ticking
+from edgeproxy.server.process import start_logging
 from edgeproxy.server.supervisor import CannotStart, Supervisor
 from edgeproxy.server.tls import BadPair
 from edgeproxy.settings import Settings

@@ -35,7 +35,8 @@ from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server import control, handover
 from edgeproxy.server.control import Channel, Message
 from edgeproxy.server.guard import Guard
-from edgeproxy.server.run import FILES, GRACE, Listener, gauges, loop_factory, raise_file_limit, start_logging, ticking
+from edgeproxy.server.listener import GRACE, Listener, gauges, ticking
+from edgeproxy.server.process import FILES, loop_factory, raise_file_limit, start_logging
 from edgeproxy.server.spreading import SECONDS, Spreading, address
 from edgeproxy.server.tls import context_of
 from edgeproxy.settings import Settings

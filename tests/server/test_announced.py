@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server.announced import Announced, BadHeader, read
-from edgeproxy.server.run import Listener, bind
+from edgeproxy.server.binding import bind
+from edgeproxy.server.listener import Listener
 from edgeproxy.server.tls import context_of, read_pair
 from edgeproxy.settings import Limits
 from edgeproxy.values import Address, network

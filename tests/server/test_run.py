@@ -21,8 +21,10 @@ import pytest
 from edgeproxy.console.single import build_admin
 from edgeproxy.core.visitor import Keys
 from edgeproxy.journal import Journal
+from edgeproxy.server import process
 from edgeproxy.server import run as running
-from edgeproxy.server.run import CannotListen, bind, open_listeners, serve
+from edgeproxy.server.binding import CannotListen, bind
+from edgeproxy.server.run import open_listeners, serve
 from edgeproxy.settings import Limits, Settings
 from edgeproxy.values import Address
 from tests.server.apps import Shop, answer
@@ -302,7 +304,7 @@ def test_a_file_limit_is_raised_as_far_as_it_goes(monkeypatch: pytest.MonkeyPatc
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda what: (100, 1000))
     monkeypatch.setattr(resource, "setrlimit", lambda what, limits: asked.append(limits))
-    running.raise_file_limit(500)
-    running.raise_file_limit(5000)
-    running.raise_file_limit(50)
+    process.raise_file_limit(500)
+    process.raise_file_limit(5000)
+    process.raise_file_limit(50)
     assert asked == [(500, 1000), (1000, 1000)]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from edgeproxy.server.run import UNSENT
+from edgeproxy.server.listener import UNSENT
 from edgeproxy.settings import Limits
 from tests.server.apps import Shop, answer
 from tests.server.test_tls import on_both_loops

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from edgeproxy.server.binding import bind
 from edgeproxy.server.guard import Guard
-from edgeproxy.server.run import Listener, bind, loop_factory
+from edgeproxy.server.listener import Listener
+from edgeproxy.server.process import loop_factory
 from edgeproxy.server.tls import BadPair, Front, context_of, read_pair
 from edgeproxy.settings import Limits
 from edgeproxy.values import Address

@@ -18,11 +18,12 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
+from edgeproxy.server.binding import bind
 from edgeproxy.server.connection import TURN
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.head import Refused
+from edgeproxy.server.listener import Listener
 from edgeproxy.server.protocol import GuardProtocol, factory
-from edgeproxy.server.run import Listener, bind
 from edgeproxy.settings import Limits
 from edgeproxy.values import Address
 

@@ -1,0 +1,67 @@
+"""What a process that serves arranges for itself: its log, its open files, its loop, its signals.
+
+Here: these four.  Not here: what is served.  Called by ``run``, the supervisor and its workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from typing import Final, TextIO
+
+__all__ = ["FILES", "loop_factory", "raise_file_limit", "signals", "start_logging"]
+
+FILES: Final = 256  # besides a socket for each connection, on both sides
+
+_log = logging.getLogger("edgeproxy")
+
+
+def start_logging(out: TextIO) -> None:
+    """What is told of what happens goes to ``out``, unless somebody has arranged it otherwise."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, stream=out, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("uvicorn", "watchfiles", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+    """The first SIGTERM or SIGINT sets ``stop``, the next ``hurry``."""
+    loop = asyncio.get_running_loop()
+
+    def caught() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    wanted = (signal.SIGTERM, signal.SIGINT)
+    for number in wanted:
+        loop.add_signal_handler(number, caught)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            loop.remove_signal_handler(number)
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Let the process hold ``wanted`` open files, as far as the system allows; say so where it does not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        _log.warning("only %d files may be open, for up to %d connections: see ulimit -n", soft, wanted - FILES)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is there (it is a dependency on every system that has it)."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
