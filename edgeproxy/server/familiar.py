@@ -38,8 +38,8 @@ class Found(NamedTuple):
     request_id: str  # where a proxy in front has made one
 
 
-_Entry = tuple[dict[Any, Any], Hashable, Hit, int]
-"""One of these dicts, its key and what it leads to, and the bytes that it takes."""
+_Entry = tuple[dict[Any, Any], Hashable, int]
+"""One of these dicts, a key of it, and the bytes that it takes."""
 
 
 def _hit(remembered: Found | Hit | None) -> Hit | None:
@@ -88,20 +88,21 @@ class Room:
         some = list(islice(self._round, SOME))
         if len(some) < SOME:
             self._round = self._all()
-        for entries, key, hit, size in some:
-            if is_over(hit.ready) and _hit(entries.get(key)) is hit:
+        for entries, key, size in some:
+            hit = _hit(entries.get(key))
+            if hit is not None and is_over(hit.ready):
                 del entries[key]
                 self.taken -= size
 
     def _all(self) -> Iterator[_Entry]:
-        """All that is remembered now, however it comes and goes meanwhile."""
+        """All that is remembered now, however it comes and goes meanwhile; of the keys alone a copy costs nothing."""
         for kind in self._kinds:
-            for head, found in list(kind.heads.items()):
-                yield kind.heads, head, found.hit, len(head) + _HEAD
+            for head in list(kind.heads):
+                yield kind.heads, head, len(head) + _HEAD
             for line in list(kind.gists):
                 gists = kind.gists.get(line, {})
-                for key, hit in list(gists.items()):
-                    yield gists, key, hit, len(line) + _GIST
+                for key in list(gists):
+                    yield gists, key, len(line) + _GIST
                 if not gists:
                     kind.gists.pop(line, None)
 
