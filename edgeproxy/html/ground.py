@@ -51,13 +51,14 @@ class Ground:
         return next((owner for start, end, _, owner in self._ranges if start < offset < end), "")
 
     def _in_the_way(self, low: int, high: int, identity: Identity) -> str:
-        for start, end, other, owner in self._elements[bisect_left(self._elements, (low,)) :]:
+        for number in range(bisect_left(self._elements, (low,)), len(self._elements)):
+            start, end, other, owner = self._elements[number]
             if start >= high:
                 break
             if other != identity and (end <= high or not _implied(other)):
                 return owner
-        at = max(bisect_left(self._ranges, (low,)) - 1, 0)
-        for start, end, other, owner in self._ranges[at:]:
+        for number in range(max(bisect_left(self._ranges, (low,)) - 1, 0), len(self._ranges)):
+            start, end, other, owner = self._ranges[number]
             if start >= high:
                 break
             if end > low and not (other == identity and (start, end) == (low, high)):
