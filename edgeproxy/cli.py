@@ -289,6 +289,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
+    _open_standard_streams()
     from edgeproxy.commands.looking import Mistakes, Usage, sound_addresses
 
     arguments = build_parser().parse_args(argv)
@@ -307,6 +308,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `edgeproxy render … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _open_standard_streams() -> None:
+    """What starts us may have closed some of them: our first sockets would get their numbers, and be written to."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - open as long as we run
 
 
 def _keys(environ: Mapping[str, str]) -> str:

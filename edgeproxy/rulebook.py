@@ -24,8 +24,10 @@ from typing import Final
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.model import Problem, RuleBook, Where
 from edgeproxy.core.rulefile import Parsed, parse
+from edgeproxy.core.rules import error_pages, experiences, fragments, tests
 from edgeproxy.core.rules.sheet import LARGEST
 from edgeproxy.core.rules.tests import PAGES
+from edgeproxy.paths import no_folder
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ QUIET_MS: Final = 60  # a save is complete when nothing more came for so long
 LONGEST_WAIT_MS: Final = 400  # … or when so much time has passed: it is live within a second
 
 _SUFFIXES: Final = (".toml", ".html")
+_HOMES: Final = (experiences.FOLDER, fragments.FOLDER, tests.FOLDER, error_pages.FOLDER)
+_NOTHING: Final = (0, 0, 0, 0, 0)
+_ALLOWED: Final = "the user that edgeproxy runs as has to be able to go there and read it"
 _MANNERS: Final = Path(__file__).with_name("manners")
 
 Callback = Callable[[RuleBook | None, tuple[Problem, ...]], Awaitable[None] | None]
@@ -72,13 +77,17 @@ class Contents:
 def read(folder: Path) -> Contents:
     """Read a rules folder; never raises."""
     name = shown(folder)
-    if not folder.is_dir():
+    if why := no_folder(folder):
+        if why.startswith("cannot"):
+            return _failed(name, why, _ALLOWED)
         what = "is a file, not a folder" if folder.exists() else "is not there"
         return _failed(name, what, "a rules folder is made by `edgeproxy init`")
     try:
         entries = list(_entries(folder))
     except _TooMany:
         return _failed(name, f"holds more than {MOST_FILES} files", "is it the right folder?")
+    if entries and not entries[0].name:
+        return _failed(name, entries[0].trouble, _ALLOWED)
     files: dict[str, bytes] = {}
     unread: dict[str, str] = {}
     left = MOST_BYTES
@@ -154,7 +163,10 @@ def _entries(folder: Path) -> Iterator[_Entry]:
     count = 0
     while waiting:
         prefix, here = waiting.pop()
-        for found in _listed(here):
+        inside, trouble = _listed(here)
+        if trouble and (not prefix or prefix.startswith(_HOMES)):  # a lost+found is nobody's mistake
+            yield _Entry(prefix.rstrip("/"), here, _NOTHING, trouble)
+        for found in inside:
             count += 1
             if count > MOST_FILES:
                 raise _TooMany
@@ -166,12 +178,15 @@ def _entries(folder: Path) -> Iterator[_Entry]:
                 yield entry
 
 
-def _listed(here: Path) -> list[os.DirEntry[str]]:
+def _listed(here: Path) -> tuple[list[os.DirEntry[str]], str]:
+    """What is in a folder; where it cannot be listed, why not (a folder that has just gone holds nothing)."""
     try:
         with os.scandir(here) as entries:
-            return [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError:
-        return []
+            return [entry for entry in entries if not entry.name.startswith(".")], ""
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        return [], f"cannot be read: {error.strerror or error}"
 
 
 def _real(path: Path) -> Path | None:
@@ -184,22 +199,21 @@ def _real(path: Path) -> Path | None:
 def _looked_at(name: str, found: os.DirEntry[str], base: Path) -> tuple[_Entry | None, Path | None]:
     """A file, or something in its place; and of a folder to go into the place where it really is."""
     path = Path(found.path)
-    nothing = (0, 0, 0, 0, 0)
     if not name.isprintable():  # surrogates of names that are no UTF-8 are not printable either
         shown = name.encode("unicode_escape").decode("ascii")
-        return _Entry(shown, path, nothing, "has a name that is not UTF-8 or not printable"), None
+        return _Entry(shown, path, _NOTHING, "has a name that is not UTF-8 or not printable"), None
     real = path
     if found.is_symlink():
         target = _real(path)
         if target is None:
-            return _Entry(name, path, nothing, "is a link that leads nowhere"), None
+            return _Entry(name, path, _NOTHING, "is a link that leads nowhere"), None
         if not target.is_relative_to(base):
-            return _Entry(name, path, nothing, "is a link that leads outside the rules folder"), None
+            return _Entry(name, path, _NOTHING, "is a link that leads outside the rules folder"), None
         real = target
     try:
         said = found.stat()
     except OSError as error:
-        return _Entry(name, path, nothing, f"cannot be read: {error.strerror or error}"), None
+        return _Entry(name, path, _NOTHING, f"cannot be read: {error.strerror or error}"), None
     mark = (said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns)
     if stat.S_ISDIR(said.st_mode):
         return (_Entry(name, path, mark, "is a folder, not a file"), None) if name.endswith(_SUFFIXES) else (None, real)
@@ -211,7 +225,7 @@ def _looked_at(name: str, found: os.DirEntry[str], base: Path) -> tuple[_Entry |
 def fingerprint(folder: Path) -> object:
     """What differs between two looks when something was saved in between."""
     try:
-        return frozenset((entry.name, entry.mark, entry.trouble) for entry in _entries(folder)), folder.is_dir()
+        return frozenset((entry.name, entry.mark, entry.trouble) for entry in _entries(folder)), no_folder(folder)
     except _TooMany:
         return None
 

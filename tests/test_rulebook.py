@@ -150,6 +150,47 @@ def test_a_file_that_goes_while_it_is_read(folder: Path, monkeypatch: pytest.Mon
     assert told(folder) == ["rules/slots.toml: cannot be read: Permission denied"]
 
 
+@pytest.mark.parametrize(
+    ("closed", "first"),
+    [
+        ("", "rules: cannot be read: Permission denied (the user that edgeproxy runs as has to be able to go there"),
+        ("fragments", "rules/fragments: cannot be read: Permission denied"),
+        ("lost+found", ""),
+    ],
+)
+def test_a_folder_that_may_not_be_looked_into(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, closed: str, first: str
+) -> None:
+    (folder / "lost+found").mkdir()
+    kept = os.scandir
+
+    def shut(path: Path) -> object:
+        if Path(path) == folder / closed:
+            raise PermissionError(13, "Permission denied")
+        return kept(path)
+
+    monkeypatch.setattr(os, "scandir", shut)
+    heard = told(folder)
+    assert bool(heard) == bool(first)
+    assert first in "\n".join(heard)
+
+
+def test_a_folder_below_one_that_may_not_be_gone_into(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = RuleBookSource(folder)
+    kept = Path.stat
+
+    def shut(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self == folder:
+            raise PermissionError(13, "Permission denied")
+        return kept(self, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    assert source.reload()
+    assert source.stale
+    assert source.book is not None
+    assert [problem.what for problem in source.problems] == ["cannot be reached: Permission denied"]
+
+
 # --------------------------------------------------------------------------- the live book
 
 Heard = list[tuple[str | None, int]]

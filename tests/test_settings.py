@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -320,3 +321,17 @@ def test_a_file_of_bad_keys_is_told_by_its_name_and_never_shown(tmp_path: Path, 
     (told,) = problems(tmp_path, "--keys-file", str(file), EDGEPROXY_KEYS="")
     assert told.startswith(f"{file}: ")
     assert "secret secret" not in told
+
+
+@pytest.mark.parametrize("flag", ["--rules", "--drafts", "--origin-ca"])
+def test_what_lies_where_we_may_not_go_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flag: str) -> None:
+    kept = Path.stat
+
+    def shut(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self.parent == tmp_path / "home":
+            raise PermissionError(13, "Permission denied")
+        return kept(self, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", shut)
+    (said,) = problems(tmp_path, flag, str(tmp_path / "home" / "it"))
+    assert said.startswith(f"{flag}: {tmp_path}/home/it cannot be reached: Permission denied (")

@@ -12,6 +12,7 @@ from edgeproxy.commands.serve import tell_usage
 from edgeproxy.core.signing import Keys
 from edgeproxy.demo.run import ShopInProcess, rules_folder, welcome
 from edgeproxy.errors import ErrorPages
+from edgeproxy.paths import no_folder
 from edgeproxy.server.run import run
 from edgeproxy.settings import Settings
 
@@ -39,8 +40,8 @@ def run_demo(listen: str, admin: str, rules: Path | None, out: TextIO, err: Text
     if not settings.listen.is_loopback:
         err.write(f"edgeproxy demo: anybody could preview everything at {listen}: listen on loopback\n")
         return 2
-    if not folder.path.is_dir():
-        err.write(f"edgeproxy demo: {folder.path} is not a folder\n")
+    if why := no_folder(folder.path):
+        err.write(f"edgeproxy demo: {folder.path} {why}\n")
         return 2
     parts = build_app(settings, transport=ShopInProcess())
     source = parts.source

@@ -34,6 +34,7 @@ from edgeproxy.doctor.names import MOST_HOPS
 from edgeproxy.doctor.report import as_json, as_text
 from edgeproxy.html.guards import MAX_BYTES
 from edgeproxy.origin import tls_context
+from edgeproxy.paths import no_folder
 from edgeproxy.rulebook import load
 from edgeproxy.settings import keys_text
 
@@ -79,8 +80,8 @@ def _prepared(arguments: argparse.Namespace, err: TextIO, now: float) -> tuple[S
     for page in arguments.page:
         if not PLAIN.fullmatch(page):
             raise Usage(f'--page wants a path of the shop, like /c/tea, got "{page}"')
-    if not Path(arguments.rules).is_dir():
-        raise Usage(f"{arguments.rules} is not a folder; name the rules folder with --rules, or make: edgeproxy init")
+    if why := no_folder(Path(arguments.rules)):
+        raise Usage(f"{arguments.rules} {why}; name the rules folder with --rules, or make: edgeproxy init")
     tls = None
     if origin.startswith("https:"):
         try:

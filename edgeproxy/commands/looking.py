@@ -22,6 +22,7 @@ from edgeproxy.core.schedule import parse_moment
 from edgeproxy.core.signing import BadKey, Keys
 from edgeproxy.core.visitor import read_value
 from edgeproxy.core.words import both, meant
+from edgeproxy.paths import no_folder
 from edgeproxy.rulebook import load
 from edgeproxy.settings import keys_text
 
@@ -73,8 +74,8 @@ def sound_addresses(arguments: argparse.Namespace) -> None:
 
 def book_of(folder: Path) -> RuleBook:
     """The rules folder as a book; Mistakes when it has any, Usage when it is not there."""
-    if not folder.is_dir():
-        raise Usage(f"{folder} is not a folder; name the rules folder with --rules, or make one: edgeproxy init")
+    if why := no_folder(folder):
+        raise Usage(f"{folder} {why}; name the rules folder with --rules, or make one: edgeproxy init")
     parsed = load(folder)
     if parsed.book is None:
         raise Mistakes(parsed.problems)

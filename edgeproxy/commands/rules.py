@@ -16,6 +16,7 @@ from edgeproxy.core.model import Problem, RuleBook
 from edgeproxy.core.rulefile import Parsed
 from edgeproxy.core.schema import KINDS, schema
 from edgeproxy.core.words import count, meant
+from edgeproxy.paths import no_folder
 from edgeproxy.rulebook import Contents, changes, judge, load, read, shown
 
 FINE, MISTAKES, USAGE, WARNINGS = 0, 1, 2, 3
@@ -52,7 +53,7 @@ def run_watch(
     ``saved`` gives what the folder holds each time that it has changed (left out: the folder is watched).
     Exit code: that of the last check.
     """
-    if not folder.is_dir():
+    if no_folder(folder):
         return run_check(folder, strict, json, out, markup=markup)
     code = FINE
 
@@ -84,7 +85,7 @@ def _tell(folder: Path, parsed: Parsed, out: TextIO) -> None:
 
 
 def _code(folder: Path, parsed: Parsed, strict: bool) -> int:
-    if not folder.is_dir():
+    if no_folder(folder):
         return USAGE
     if parsed.book is None:
         return MISTAKES

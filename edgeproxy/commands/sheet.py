@@ -26,6 +26,7 @@ from edgeproxy.core.schedule import MomentError, parse_moment
 from edgeproxy.core.sheetlink import SheetLink, sign_link
 from edgeproxy.core.signing import BadKey, Keys
 from edgeproxy.demo.run import CHECKOUT, SHIPPED, ShopInProcess
+from edgeproxy.paths import no_folder
 from edgeproxy.settings import Settings, keys_text
 from edgeproxy.sheet.asking import Front, NoLeave, ask_sheet, front
 from edgeproxy.sheet.chromium import Chromium, ChromiumError, find_chromium
@@ -65,7 +66,7 @@ def run_sheet(arguments: argparse.Namespace, environ: Mapping[str, str], out: Te
     folder = Path(arguments.rules)
     if arguments.demo and not (folder / "shop.toml").is_file():
         folder = SHIPPED if SHIPPED.is_dir() else CHECKOUT
-    book = book_of(folder) if arguments.demo or arguments.origin or folder.is_dir() else None
+    book = book_of(folder) if arguments.demo or arguments.origin or not no_folder(folder) else None
     wish = Wish(tuple(arguments.pages), tuple(dict.fromkeys(arguments.personas)), tuple(dict.fromkeys(arguments.at)))
     personas = _personas(wish, book)
     if troubles := troubles_of(replace(wish, personas=()), tuple(one.name for one in personas)):

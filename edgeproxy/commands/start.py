@@ -11,6 +11,7 @@ from edgeproxy import recordings, starter
 from edgeproxy.commands.look import run_test
 from edgeproxy.commands.looking import Page, Usage, fetch
 from edgeproxy.commands.rules import run_check
+from edgeproxy.paths import no_folder
 from edgeproxy.recordings import Recording
 from edgeproxy.starter import Ground, Sample
 
@@ -20,8 +21,8 @@ Fetch = Callable[[str], Page]
 
 def run_record(folder: Path, urls: Sequence[str], out: TextIO, *, fetch: Fetch = fetch) -> int:
     """Fetch pages and save them for `test` and `render`; prints each file.  Usage for what cannot be had."""
-    if not folder.is_dir():
-        raise Usage(f"{folder} is not a folder; name the rules folder with --rules, or make one: edgeproxy init")
+    if why := no_folder(folder):
+        raise Usage(f"{folder} {why}; name the rules folder with --rules, or make one: edgeproxy init")
     for url in urls:
         if urlsplit(url).scheme not in {"http", "https"}:
             raise Usage(f"{url} is not an address: write https://shop.example/path")
@@ -37,7 +38,9 @@ def run_init(
     """Write a rules folder that passes `check` and its own test, from the shop's own pages; says what it found."""
     if urlsplit(origin).scheme not in {"http", "https"} or not urlsplit(origin).netloc:
         raise Usage(f"{origin} is not an address: write --origin https://shop.example")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if (why := no_folder(folder)).startswith("cannot"):
+        raise Usage(f"{folder} {why}")
+    if folder.exists() and (why or any(folder.iterdir())):
         raise Usage(f"{folder} is there already and not empty: name another folder with --rules")
     out.write(f"looking at {origin}\n")
     fetched: dict[str, Page] = {}

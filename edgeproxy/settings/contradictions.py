@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeproxy.core.model import Problem, Where
+from edgeproxy.paths import no_file, no_folder
 from edgeproxy.settings.limits import Limits
 from edgeproxy.values import Address
 
@@ -64,13 +65,13 @@ def impossible(found: Mapping[str, Any], limits: Mapping[str, Any]) -> list[Prob
     if found.get("preview") == "open" and listen and not listen.is_loopback:
         what = f"open previews need no token, and {listen} can be reached from outside"
         no("--preview", what, "listen on loopback, or leave it at token and make links with `edgeproxy preview`")
-    if rules is not None and not rules.is_dir():
-        no("--rules", f"{rules} is not a folder", "name the rules folder, or make one: edgeproxy init --origin URL")
+    if rules is not None and (why := no_folder(rules)):
+        no("--rules", f"{rules} {why}", "name the rules folder, or make one: edgeproxy init --origin URL")
     drafts: Path | None = found.get("drafts")
-    if drafts is not None and not drafts.is_dir():
-        no("--drafts", f"{drafts} is not a folder", "name one that holds rules folders, or a git repository with rules")
-    if authority is not None and not authority.is_file():
-        no("--origin-ca", f"{authority} is not a file", "name a file with PEM certificates")
+    if drafts is not None and (why := no_folder(drafts)):
+        no("--drafts", f"{drafts} {why}", "name one that holds rules folders, or a git repository with rules")
+    if authority is not None and (why := no_file(authority)):
+        no("--origin-ca", f"{authority} {why}", "name a file with PEM certificates")
     for one, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
         if found.get(one) and not found.get(other):
             no("--" + other.replace("_", "-"), "a certificate and its key go together, and one is missing", "name both")
