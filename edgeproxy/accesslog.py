@@ -8,6 +8,7 @@ the path ends at its ``?``.
 from __future__ import annotations
 
 import json
+import logging
 import random
 import re
 import threading
@@ -19,6 +20,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, NamedTuple, TextIO
 
 __all__ = ["Again", "LogWriter", "Repeated", "Served", "as_json", "as_text", "shortened"]
+
+_log = logging.getLogger("edgeproxy")
 
 _UNSAFE: Final = re.compile(r'[ "\\]')
 
@@ -257,6 +260,7 @@ class LogWriter:
 
     def __init__(self, stream: TextIO, line: Callable[[Served | Again], str]) -> None:
         self.dropped = 0
+        self._failing = False  # the last write was not taken
         self._stream = stream
         self._line = line
         self._waiting: deque[Served | Again] = deque()
@@ -289,8 +293,16 @@ class LogWriter:
             try:
                 self._stream.write("".join(map(self._line, batch)))
                 self._stream.flush()
-            except (OSError, ValueError):  # a closed pipe, a full disk
+            except (OSError, ValueError) as problem:  # a closed pipe, a full disk
                 self.dropped += len(batch)
+                if not self._failing:
+                    why = getattr(problem, "strerror", None) or problem
+                    _log.error("the access log cannot be written (%s): lines are lost, and counted", why)
+                self._failing = True
+            else:
+                if self._failing:
+                    _log.info("the access log is written again; %d lines were lost so far", self.dropped)
+                self._failing = False
 
     def close(self, seconds: float = 1.0) -> None:
         """Let the thread write what waits, but not for longer than ``seconds``."""

@@ -153,15 +153,29 @@ def test_a_stream_that_blocks_costs_lines_and_no_time(monkeypatch: pytest.Monkey
     assert stream.getvalue().count("\n") == 11
 
 
-def test_a_stream_that_fails_costs_lines_and_no_error() -> None:
-    class Broken(io.StringIO):
-        def write(self, text: str) -> int:
-            raise BrokenPipeError
+def test_a_stream_that_fails_costs_lines_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    class Disk(io.StringIO):
+        full = False
 
-    writer = LogWriter(Broken(), as_text)
-    writer.put(PLAIN)
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    disk = Disk()
+    writer = LogWriter(disk, as_text)
+    caplog.set_level("INFO")
+    for full in (False, True, True, False, False):
+        disk.full = full
+        writer.put(PLAIN)
+        writer.flush()
     writer.close()
-    assert writer.dropped == 1
+    assert writer.dropped == 2
+    assert disk.getvalue().count("\n") == 3
+    assert [one.getMessage() for one in caplog.records] == [
+        "the access log cannot be written (No space left on device): lines are lost, and counted",
+        "the access log is written again; 2 lines were lost so far",
+    ]
 
 
 def test_lines_come_without_being_asked_for_and_in_order() -> None:

@@ -6,7 +6,7 @@ Here: the few errors that the shop's side raises.  Not here: what the visitor is
     ShopError                   has .kind, one word for counters, and a sentence for the log
     ├── ShopRefused             no connection: kind "refused", "dns" or "tls"
     ├── ShopBusy                every connection that we may have is at work; kind "busy"
-    ├── ShopTimeout             too slow; .phase is "connect", "sending", "answer" or "body", kind the same
+    ├── ShopTimeout             too slow; .phase is "connect", "sending", "answer" or "body", kind "late" and it
     └── ShopBroken              what it sent is not one well-formed answer: kind "silent" (closed before the first
                                 byte), "head", "framing", "interim", "upgrade" or "cut" (ended before its end)
 """
@@ -50,13 +50,13 @@ class ShopBusy(ShopError):
 class ShopTimeout(ShopError):
     """The shop took too long; ``phase`` says over what."""
 
-    @property
-    def phase(self) -> str:
-        return self.kind
+    def __init__(self, phase: str, what: str, limit: str = "") -> None:
+        super().__init__(f"late {phase}", what, limit)
+        self.phase = phase
 
     @property
     def unsent(self) -> bool:
-        return self.kind == "connect"
+        return self.phase == "connect"
 
 
 class ShopBroken(ShopError):

@@ -11,9 +11,12 @@ import logging
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final, TextIO
 
-__all__ = ["FILES", "loop_factory", "raise_file_limit", "signals", "start_logging"]
+from edgeproxy.settings import Limits
+
+__all__ = ["FILES", "loop_factory", "raise_file_limit", "signals", "start_logging", "within_files"]
 
 FILES: Final = 256  # besides a socket for each connection, on both sides
 
@@ -46,16 +49,34 @@ def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def raise_file_limit(wanted: int) -> None:
-    """Let the process hold ``wanted`` open files, as far as the system allows; say so where it does not."""
+def within_files(limits: Limits, addresses: int) -> Limits:
+    """The limits, with as many connections of visitors as there are files for, beside those to the shop's addresses.
+
+    Who is one too many is told to come back.  Without this, connections would be taken until no file is left for the
+    one to the shop, and everybody would hear that the shop is down.  Half of what there is is the shop's at most: a
+    visitor's connection wants one of them at a time.
+    """
+    shop = addresses * (limits.origin_connections + limits.upgrades)
+    wanted = limits.connections + shop + FILES
+    files = raise_file_limit(wanted)
+    if files >= wanted:
+        return limits
+    room = files - min(FILES, files // 4)
+    connections = max(1, min(limits.connections, max(room // 2, room - shop)))
+    told = "only %d files may be open: %d connections at once are taken, not %d (raise ulimit -n or LimitNOFILE to %d)"
+    _log.warning(told, files, connections, limits.connections, wanted)
+    return replace(limits, connections=connections)
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Let the process hold ``wanted`` open files, as far as the system allows; how many it may, at most ``wanted``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
             soft = allowed
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        _log.warning("only %d files may be open, for up to %d connections: see ulimit -n", soft, wanted - FILES)
+    return wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, NamedTuple, TextIO
 
 from edgeproxy import __version__
@@ -25,7 +26,7 @@ from edgeproxy.sanitise import Sanitiser
 from edgeproxy.server.binding import CannotListen, address_of, bind
 from edgeproxy.server.guard import EngineMismatch, Guard, check_engine
 from edgeproxy.server.listener import GRACE, App, Listener, gauges, ticking
-from edgeproxy.server.process import FILES, loop_factory, raise_file_limit, signals, start_logging
+from edgeproxy.server.process import loop_factory, signals, start_logging, within_files
 from edgeproxy.settings import Settings
 
 __all__ = ["Listeners", "open_listeners", "run", "serve"]
@@ -81,8 +82,7 @@ def run(
     except (CannotListen, EngineMismatch) as problem:
         out.write(f"edgeproxy: {problem}\n")
         return 1
-    limits = settings.limits
-    raise_file_limit(limits.connections + len(settings.origins) * (limits.origin_connections + limits.upgrades) + FILES)
+    settings = replace(settings, limits=within_files(settings.limits, len(settings.origins)))
 
     def tell(public: str, private: str) -> None:
         out.write(f"edgeproxy {__version__} listens on {public} for {', '.join(settings.origins)}\n")

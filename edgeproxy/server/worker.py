@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Final, TextIO, cast
 
 from edgeproxy.app import Parts, build_app
@@ -36,7 +37,7 @@ from edgeproxy.server import control, handover
 from edgeproxy.server.control import Channel, Message
 from edgeproxy.server.guard import Guard
 from edgeproxy.server.listener import GRACE, Listener, gauges, ticking
-from edgeproxy.server.process import FILES, loop_factory, raise_file_limit, start_logging
+from edgeproxy.server.process import loop_factory, start_logging, within_files
 from edgeproxy.server.spreading import SECONDS, Spreading, address
 from edgeproxy.server.tls import context_of
 from edgeproxy.settings import Settings
@@ -164,10 +165,8 @@ class Worker:
                 f"the supervisor speaks protocol {start.protocol}, this code {control.PROTOCOL}: restart it whole"
             )
         settings = handover.settings_in(start.settings)
-        limits = settings.limits
-        raise_file_limit(
-            limits.connections + len(settings.origins) * (limits.origin_connections + limits.upgrades) + FILES
-        )
+        limits = within_files(settings.limits, len(settings.origins))
+        settings = replace(settings, limits=limits)
         judged = await self._books.offer(handover.rules_in(start.rules))
         self._books.settle(take=bool(judged.version))
         stream = cast(TextIO, LineStream(sys.stdout.fileno()))

@@ -13,6 +13,7 @@ import socket
 import threading
 import urllib.request
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +305,21 @@ def test_a_file_limit_is_raised_as_far_as_it_goes(monkeypatch: pytest.MonkeyPatc
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda what: (100, 1000))
     monkeypatch.setattr(resource, "setrlimit", lambda what, limits: asked.append(limits))
-    process.raise_file_limit(500)
-    process.raise_file_limit(5000)
-    process.raise_file_limit(50)
+    assert process.raise_file_limit(500) == 500
+    assert process.raise_file_limit(5000) == 1000
+    assert process.raise_file_limit(50) == 50
     assert asked == [(500, 1000), (1000, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(100_000, 8192), (9216, 8192), (4096, 3072), (1024, 384), (256, 96), (2, 1)]
+)
+def test_no_more_connections_are_taken_than_there_are_files_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, files: int, connections: int
+) -> None:
+    """768 to one address of the shop, and 256 files, or a quarter of few, for everything else."""
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (files, files))
+    limits = process.within_files(Limits(), 1)
+    assert limits == replace(Limits(), connections=connections)
+    told = f"only {files} files may be open: {connections} connections at once are taken, not 8192"
+    assert [one.getMessage().partition(" (raise")[0] for one in caplog.records] == [told] * (files < 9216)
