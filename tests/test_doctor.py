@@ -8,6 +8,7 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -238,7 +239,15 @@ def test_a_report_without_trouble_says_what_comes_next() -> None:
     text = as_text(FINDINGS[1:], SETUP, 7)
     assert "Fix before" not in text
     assert "Nothing to fix, 1 to look at. Go live:\n  edgeproxy serve --origin http://10.0.0.5:8000" in text
-    assert text.endswith("--host shop.example\n")
+    assert "--host shop.example --trust 127.0.0.1\n" in text
+    assert "--tls-cert" in text
+
+
+def test_what_comes_next_is_what_was_looked_at() -> None:
+    setup = replace(SETUP, host="127.0.0.1:8080", origin_host="shop.internal", origin_ca="our ca.pem")
+    last = as_text(FINDINGS[1:], setup, 7).splitlines()[-1]
+    assert "--origin-host shop.internal --origin-ca 'our ca.pem'" in last
+    assert last.endswith("--host 127.0.0.1")  # visitors of this machine need no TLS
 
 
 def test_machines_get_the_same() -> None:

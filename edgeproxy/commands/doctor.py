@@ -88,7 +88,7 @@ def _prepared(arguments: argparse.Namespace, err: TextIO, now: float) -> tuple[S
             tls = tls_context(Path(arguments.origin_ca) if arguments.origin_ca else None)
         except OSError as problem:  # ssl.SSLError is one
             raise Usage(f"--origin-ca: {problem.strerror or problem}") from None
-    setup = Setup(origin, host, origin_host, arguments.rules, DEADLINE, now)
+    setup = Setup(origin, host, origin_host, arguments.rules, DEADLINE, now, arguments.origin_ca)
     headers = headers_of(arguments.header)
     if any(not _FIELD.fullmatch(name + b":" + value) for name, value in headers):
         raise Usage("--header has characters that no header may have")

@@ -39,8 +39,12 @@ def keeping(seen: Observed) -> Iterator[Finding]:
         first = lost[0][1].says
         do = next((way for mark, way in _WAYS_OUT if mark in first), "take these pages out of `on`")
         yield Finding(Severity.LOOK, "cache", "A [[cache]] table names pages that cannot be kept", said, do)
-    rest = [f"{shown(page.path)}: {kept.says}" for page, kept in judged if (page, kept) not in lost]
+    rest = [(page, kept) for page, kept in judged if (page, kept) not in lost and page.last.status == 200]
     if rest:
-        any_kept = any(kept.kept for page, kept in judged if (page, kept) not in lost)
-        title = "What edgeproxy keeps for many" if any_kept else "Each visit asks the shop"
-        yield Finding(Severity.FINE, "cache", title, some(rest, 2))
+        title = "What edgeproxy keeps for many" if any(kept.kept for _, kept in rest) else "Each visit asks the shop"
+        alike: dict[str, list[str]] = {}
+        for page, kept in rest:
+            alike.setdefault(kept.says, []).append(shown(page.path))
+        ways = [f"{some(paths)}: {says}" for says, paths in alike.items()]
+        more = f"; and {len(ways) - 2} more" if len(ways) > 2 else ""
+        yield Finding(Severity.FINE, "cache", title, "; ".join(ways[:2]) + more)

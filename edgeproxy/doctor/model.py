@@ -54,6 +54,7 @@ class Setup:
     rules: str = "rules"
     deadline: float = 30.0
     at: float = 0.0
+    origin_ca: str | None = None  # certificates that may vouch for the shop
 
     @property
     def authority(self) -> str:

@@ -86,6 +86,7 @@ def _certificate(left: float, names: tuple[str, ...]) -> Finding:
 # --------------------------------------------------------------------------- statuses and time
 
 
+_ABSENT: Final = (404, 410)
 _STATUS: Final = {
     400: "the shop may not know the name that it was asked for: see its list of allowed hosts",
     401: "the shop asks for a password: give one with --header 'Authorization: Basic …'",
@@ -113,7 +114,7 @@ def statuses(seen: Observed) -> Iterator[Finding]:
         elif not last.redirect and last.status != 200:
             otherwise = "look into the shop's own log" if last.status >= 500 else "is the path right?"
             do = _STATUS.get(last.status, otherwise)
-            if _named_by_rules(seen, page.asked):
+            if last.status in _ABSENT and _named_by_rules(seen, page.asked):
                 do += ". The rules name this page (on): take it out there if the shop has no such page"
             what = f"{shown(page.asked)} answers {last.status}"
             yield Finding(_FIX, "answer", what, f"status {last.status}, {page_title(last) or 'no title'}", do)

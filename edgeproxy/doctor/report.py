@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Sequence
 from typing import Final
@@ -10,6 +11,10 @@ from edgeproxy.core.words import both, count
 from edgeproxy.doctor.model import Finding, Setup, Severity, hostname
 
 _NARROWEST: Final = 50
+_HTTPS: Final = (
+    "  (--trust names what ends TLS before edgeproxy, here on the same machine: without it the shop is told that",
+    "  visitors use http. Or TLS is edgeproxy's own: --tls-cert FILE --tls-key FILE --listen 0.0.0.0:443)",
+)
 
 
 def as_text(findings: Sequence[Finding], setup: Setup, gets: int, *, width: int = 100) -> str:
@@ -55,8 +60,12 @@ def _verdict(findings: Sequence[Finding], setup: Setup) -> str:
     done = f"Nothing to fix{f', {said}' if said else ''}."
     if setup.host is None:
         return done
-    name = hostname(setup.visitors)
-    return f"{done} Go live:\n  edgeproxy serve --origin {setup.origin} --rules {setup.rules} --host {name}"
+    flags = {"--origin": setup.origin, "--origin-host": setup.origin_host, "--origin-ca": setup.origin_ca}
+    flags |= {"--rules": setup.rules, "--host": hostname(setup.visitors)}
+    if setup.scheme == "https":
+        flags["--trust"] = "127.0.0.1"
+    line = " ".join(f"{flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
+    return "\n".join([f"{done} Go live:", f"  edgeproxy serve {line}", *(_HTTPS if "--trust" in flags else ())])
 
 
 def as_json(findings: Sequence[Finding], setup: Setup, gets: int) -> dict[str, object]:
