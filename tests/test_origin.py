@@ -843,6 +843,30 @@ async def test_a_full_pool_makes_the_next_wait_and_then_says_that_it_is_full() -
         assert transport.at_work == 0
 
 
+@pytest.mark.parametrize("how", ["too late", "cancelled"])
+async def test_who_waits_for_a_place_no_longer_is_not_remembered(how: str) -> None:
+    """Event streams may hold all places for hours, while others come and are sent away."""
+
+    async def waits(visit: Visit) -> None:
+        await asyncio.Event().wait()
+
+    async with shop(waits, limits=Limits(connections=1, connect=10 if how == "cancelled" else 0.01)) as (_, transport):
+        first = asyncio.create_task(fetch(transport, request()))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(fetch(transport, request())) for _ in range(20)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(transport._lender._waiting) == 20
+        if how == "cancelled":
+            for other in others:
+                other.cancel()
+        await asyncio.wait(others)
+        assert not transport._lender._waiting
+        first.cancel()
+        await asyncio.wait([first])
+        assert transport.at_work == 0
+
+
 async def test_a_shop_that_accepts_and_says_nothing_in_tls_is_given_up() -> None:
     async with shop(fine) as (behind, _):
         transport = ShopTransport(f"https://127.0.0.1:{behind.port}", limits=Limits(connect=0.05))

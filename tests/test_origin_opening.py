@@ -6,6 +6,7 @@ import asyncio
 import gc
 import socket
 import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -303,6 +304,42 @@ def test_cancelled_at_any_moment_of_connecting_nothing_stays_open(
                 end.getpeername()
                 end.close()
             assert descriptors() - before <= 1  # the server's own end, which it may not have looked at yet
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize("new_loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_a_handshake_given_up_at_any_moment_is_soon_forgotten(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop holds what it began until the time that it gives a handshake, a minute, is over."""
+    made: weakref.WeakSet[ShopConnection] = weakref.WeakSet()
+
+    def connection(*what: Any) -> ShopConnection:
+        one = ShopConnection(*what)
+        made.add(one)
+        return one
+
+    monkeypatch.setattr(pool_module, "ShopConnection", connection)
+
+    async def main() -> None:
+        async with shop(fine, tls=True) as (behind, _):
+            pool = Pool(
+                "127.0.0.1", behind.port, tls=tls_context(TLS / "ca.pem"), name="localhost", limits=Limits(connect=0.5)
+            )
+            for turns in range(40):
+                opening = asyncio.create_task(pool.open(1.0))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                opening.cancel()
+                await asyncio.wait([opening])
+            await pool.aclose()
+            del opening
+            async with asyncio.timeout(10):
+                while made:
+                    await asyncio.sleep(0.02)
+                    gc.collect()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())

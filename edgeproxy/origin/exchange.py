@@ -298,6 +298,8 @@ class Exchange:
             raise _Stop(str(self.error))
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
             raise self._stop("framing", "the shop's answer has a transfer coding that is not plain chunked")
+        if status == 204 and (codings or (length or b"").strip(b"0")):
+            self._keep = False  # it has no body, and the shop may be about to write one (RFC 9112, 6.3)
         self._until_close = length is None and not codings
         self.head_done = True
         if not self._body_expected:  # of 204 and 304 llhttp knows

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class Lender:
         self._limit = limit
         self._hit = hit
         self._free = most
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
         self.lent = 0
 
     async def borrow(self, seconds: float, *, fresh: bool, recent: bool = False) -> tuple[Lease, ShopConnection]:
@@ -100,7 +99,8 @@ class Lender:
         """A place is free again: for whoever has waited longest."""
         self.lent -= 1
         while self._waiting:
-            waiter = self._waiting.popleft()
+            waiter = next(iter(self._waiting))
+            del self._waiting[waiter]
             if not waiter.done():
                 waiter.set_result(None)
                 return
@@ -127,11 +127,12 @@ class Lender:
 
     async def _place(self, seconds: float) -> None:
         waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = None
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await waiter
         except BaseException as problem:
+            self._waiting.pop(waiter, None)
             if waiter.done() and not waiter.cancelled():  # it was given one in the same moment
                 self.lent += 1
                 self.back()

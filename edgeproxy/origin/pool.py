@@ -116,6 +116,8 @@ class Pool:
             self._name.port,
             ssl=self._tls,
             server_hostname=self._server_name if self._tls is not None else None,
+            # whoever opens it waits no longer; uvloop holds what was given up until this is over
+            ssl_handshake_timeout=self._limits.connect if self._tls is not None else None,
         )
         return connection
 

@@ -126,9 +126,13 @@ class Connection(HttpToolsProtocol):
     # ------------------------------------------------------------------ refusing
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer with our own page and close; an answer that has begun is broken off instead."""
+        """Answer with our own page and close; an answer that has begun is broken off instead, one that left stands."""
         cycle = self.cycle
         open_ = cycle is not None and not cycle.response_complete
+        if self._phase == BODY and not open_:  # a second answer would be taken for the next request's
+            self.guard.hit(refused, self.address)
+            self._linger()
+            return
         if open_:
             refused.of(cycle.scope["method"], cycle.scope["raw_path"], cycle.scope["headers"])
         answer = self.guard.refusal(refused, self.address)

@@ -586,6 +586,28 @@ def test_an_early_answer_leaves_the_connection_open_when_little_is_still_to_come
     run(test())
 
 
+@pytest.mark.parametrize("limits", [Limits(), Limits(rate_seconds=100, body_seconds=10)], ids=["rate", "time"])
+def test_after_an_early_answer_a_body_that_does_not_come_ends_the_connection_without_another(limits: Limits) -> None:
+    """A second answer to one request would be taken for the next one's (RFC 9112, 9.2)."""
+
+    async def test() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await answer(send, 200, b"early")
+
+        noted = Noted()
+        guard = noted.guard(limits)
+        connection = pipe(app, guard)
+        await connection.say(post(100_000), b"a" * 70_000)
+        for second in range(12):
+            guard.tick(second)
+        await connection.settle()
+        assert [(each.status, each.body) for each in answers(bytes(connection.out))] == [(200, b"early")]
+        assert connection.state in ("closed", "ended")
+        assert noted.statuses == [408]
+
+    run(test())
+
+
 @pytest.mark.parametrize("head", [post(10_000_000), CHUNKED + b"989680\r\n"])
 def test_an_early_answer_ends_the_connection_when_much_is_still_to_come(head: bytes) -> None:
     async def test() -> None:
