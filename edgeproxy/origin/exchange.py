@@ -11,9 +11,12 @@ Rules
 3. An answer to HEAD, a 204 and a 304 have no body, whatever they say (RFC 9112, 6.3).
 4. The connection may be used again only when the request went out whole and the answer came to its end by its own
    framing, with nothing behind it.
-5. A 101 is an answer only to a request that asked for an upgrade, and only as RFC 9110, 7.8 has it: HTTP/1.1, with
+5. It is not used again after an answer to HEAD that does not say that there is nothing, nor after a 204 that says that
+   there is something.  Shops do write those bodies, behind the head (gunicorn up to 23 writes whatever the app gives),
+   and the next visitor's request may be out by then: a file that somebody has brought would be the answer to it.
+6. A 101 is an answer only to a request that asked for an upgrade, and only as RFC 9110, 7.8 has it: HTTP/1.1, with
    Connection and Upgrade, without a body.  Every byte behind it is the other protocol's (``tunnel``).
-6. Interim answers are read past: 100 was not asked for (Expect is answered by our own listener), 102 says nothing that
+7. Interim answers are read past: 100 was not asked for (Expect is answered by our own listener), 102 says nothing that
    a visitor could use.  The links of a 103 are handed to who wants them (RFC 8297), up to a limit.
 """
 
@@ -298,14 +301,15 @@ class Exchange:
             raise _Stop(str(self.error))
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
             raise self._stop("framing", "the shop's answer has a transfer coding that is not plain chunked")
-        if status == 204 and (codings or (length or b"").strip(b"0")):
-            self._keep = False  # it has no body, and the shop may be about to write one (RFC 9112, 6.3)
+        nothing = length is not None and not length.strip(b"0")
+        if (not self._body_expected and not nothing) or (
+            status == 204 and (codings or not (length is None or nothing))
+        ):
+            self._keep = False  # (5)
         self._until_close = length is None and not codings
         self.head_done = True
         if not self._body_expected:  # of 204 and 304 llhttp knows
-            # whatever framing it speaks of does not come; when it does come after all, it is surplus.
-            # llhttp does not know that this answers HEAD, and counts one without a length as ended by a close
-            self._keep = self._keep or (self._until_close and self._may_persist())
+            # whatever framing it speaks of does not come; when it does come after all, it is surplus
             self.complete = True
 
     def on_body(self, data: bytes) -> None:
@@ -358,10 +362,6 @@ class Exchange:
         self.head_done = self.complete = True
         self.wake()
 
-    def _may_persist(self) -> bool:
-        closing = any(name.lower() == b"connection" and b"close" in value.lower() for name, value in self.headers)
-        return not closing and self.parser.get_http_version() == "1.1"
-
     def _stop(self, kind: str, what: str, limit: str = "") -> _Stop:
         self.error = ShopBroken(kind, what, limit)
         return _Stop(what)
@@ -407,6 +407,11 @@ class Exchange:
             lease.release()
         else:
             lease.close()
+
+
+def _is_nothing(length: bytes | None, codings: list[bytes], *, untold: bool) -> bool:
+    """An answer without a body does not speak of one either; ``untold``: what it comes to where it says nothing (5)."""
+    return not codings and (untold if length is None else not length.strip(b"0"))
 
 
 def too_late(phase: str, patience: Patience) -> ShopTimeout:
