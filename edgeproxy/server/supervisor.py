@@ -68,6 +68,7 @@ class Supervisor:
         self._rolling = asyncio.Lock()
         self._failures = [0] * slots
         self._alive: set[Child] = set()  # with those that leave
+        self._births: set[asyncio.Future[Child]] = set()  # processes that are being started
         self._covered: dict[Child, list[int]] = {}
         self._ended: dict[str, Any] = {}  # numbers of those that are gone
         self._past: dict[str, Any] = {}  # what those remembered
@@ -132,6 +133,7 @@ class Supervisor:
         unborn = self._alive - self._covered.keys()  # they serve nobody yet
         waiting = [asyncio.create_task(child.kill()) for child in unborn]
         waiting += [asyncio.create_task(self._see_off(child)) for child in tuple(self._covered)]
+        waiting += [asyncio.create_task(self._stillborn(birth)) for birth in self._births]
         hurried = asyncio.create_task(hurry.wait())
         while waiting and any(not task.done() for task in waiting):
             await asyncio.wait({hurried, *(t for t in waiting if not t.done())}, return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +141,11 @@ class Supervisor:
                 await asyncio.gather(*(child.hurry() for child in tuple(self._alive)))
                 await asyncio.wait(waiting)
         hurried.cancel()
+
+    async def _stillborn(self, birth: asyncio.Future[Child]) -> None:
+        """What is not quite a process yet would outlive us, with our sockets, until it finds itself alone."""
+        with contextlib.suppress(OSError, CannotStart):
+            await (await birth).kill()
 
     async def _see_off(self, child: Child) -> None:
         """Drain it; one that does not end is killed."""
@@ -155,8 +162,11 @@ class Supervisor:
         """A new worker in a slot, knowing all and accepting; raises CannotStart."""
         if self.stopping:
             raise CannotStart("a stop has begun")
+        birth = asyncio.create_task(self._born(slot))
+        self._births.add(birth)
+        birth.add_done_callback(self._births.discard)
         try:
-            child = await self._spawn(slot, self.bound, self._told)
+            child = await birth
         except OSError as problem:
             raise CannotStart(f"no process can be started: {problem.strerror or problem}") from None
         self._alive.add(child)
@@ -173,6 +183,11 @@ class Supervisor:
             why = "it ended at once" if isinstance(problem, Gone) else str(problem) or "it was not ready in time"
             raise CannotStart(f"worker {slot}: {why}") from None
         return child
+
+    async def _born(self, slot: int) -> Child:
+        if self.stopping:  # since it was asked for: the sockets are closed
+            raise CannotStart("a stop has begun")
+        return await self._spawn(slot, self.bound, self._told)
 
     async def _follow(self, child: Child) -> None:
         """Wait for its end; see to another, unless it was meant."""

@@ -563,6 +563,35 @@ def test_a_worker_that_has_not_come_yet_is_asked_nothing_and_a_stop_does_not_wai
 # ------------------------------------------------------------------ numbers
 
 
+def test_a_stop_leaves_no_worker_behind_that_was_just_being_started(tmp_path: Path) -> None:
+    """As when a whole process group gets SIGTERM: a worker asks for a successor, and then the supervisor stops."""
+
+    async def test() -> None:
+        async with fleet(tmp_path, 1) as made:
+            begun, go = asyncio.Event(), asyncio.Event()
+            kept = made.supervisor._spawn
+
+            async def slowly(*what: Any) -> Child:
+                begun.set()
+                await go.wait()
+                return await kept(*what)
+
+            made.supervisor._spawn = slowly
+            restarting = asyncio.create_task(made.supervisor.restart())
+            await begun.wait()
+            stopping = asyncio.create_task(made.supervisor.stop(asyncio.Event()))
+            await made.until(made.started[0].process.code.done)
+            for _ in range(20):  # all else that a stop does
+                await asyncio.sleep(0)
+            assert not stopping.done()
+            go.set()
+            await stopping
+            assert [each.process.code.result() for each in made.started] == [0, -9]
+            assert not await restarting
+
+    run(test())
+
+
 def test_numbers_are_summed_and_those_of_the_ended_stay(tmp_path: Path) -> None:
     async def test() -> None:
         async with fleet(tmp_path, 2) as made:
