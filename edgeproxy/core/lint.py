@@ -15,7 +15,8 @@ from edgeproxy.core.decide import known
 from edgeproxy.core.markup import Markup
 from edgeproxy.core.memory import MOST_SHOWN, ORDER, SIGNED_IN, SIGNED_OUT
 from edgeproxy.core.model import NOBODY, Experience, Facts, PageRequest, Problem, RuleBook, Severity, Where
-from edgeproxy.core.words import meant
+from edgeproxy.core.overlap import meet, within
+from edgeproxy.core.words import both, meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,24 @@ def warnings(book: RuleBook, used: Used, fragments: Collection[str], shelf: str,
     yield from _too_much_to_remember(book)
     yield from _misspelt_events(book)
     for experience in book.experiences:
+        yield from _on_no_page(book, experience)
         if _without_cookie(book, experience):
             yield from _missed_by_crawlers(experience, markup)
+
+
+def _on_no_page(book: RuleBook, experience: Experience) -> Iterator[Problem]:
+    """Edits of which the paths alone say that no page can get them."""
+    never = book.shop.never
+    for edit in experience.edits:
+        slot = book.slots[edit.slot] if edit.slot is not None else None
+        places = [on for on in (experience.on, slot.on if slot is not None else None) if on is not None]
+        closed = next((on for on in places if never is not None and within(on, never)), None)
+        if not meet(*places):
+            what = f'"{edit.slot}" is on {both(places[1].texts)}, and this experience on {both(places[0].texts)}'
+            yield _warning(edit.where, experience.name, what, "no page is both: nobody gets this edit")
+        elif closed is not None:
+            what = f"{both(closed.texts)} is under never of {book.shop.where.file}"
+            yield _warning(edit.where, experience.name, what, "nobody gets this edit")
 
 
 def _warning(where: Where, subject: str, what: str, hint: str = "") -> Problem:

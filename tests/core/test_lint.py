@@ -16,7 +16,12 @@ CRAWLERS = "reaches visitors without a cookie, crawlers among them"
 
 def warnings(now: float | None = None, **files: str) -> list[str]:
     """The warnings of the base folder with these files in it (``shop=…``, ``calm_start=…``); no mistakes."""
-    names = {"shop": "shop.toml", "audiences": "audiences.toml", "calm_start": "experiences/calm-start.toml"}
+    names = {
+        "shop": "shop.toml",
+        "audiences": "audiences.toml",
+        "slots": "slots.toml",
+        "calm_start": "experiences/calm-start.toml",
+    }
     texts = {names[name]: text.encode() for name, text in files.items()}
     parsed = parse({**base(), **texts}, markup=HtmlMarkup(), now=now)
     assert parsed.mistakes == ()
@@ -61,6 +66,25 @@ def test_only_edits_that_take_something_away() -> None:
 def test_the_warning_names_the_edit() -> None:
     told = warnings(calm_start=remove('for = ["everyone", "newcomers"]'))
     assert told[0].startswith('rules/experiences/calm-start.toml:6:3: warning: calm-start: remove on "mega-menu" ')
+
+
+@pytest.mark.parametrize(
+    ("on", "what"),
+    [
+        ('"/p/**"', '"mega-menu" is on /c/**, and this experience on /p/** (no page is both: nobody gets this edit)'),
+        ('"/c/sale/**"', "/c/sale/** is under never of rules/shop.toml (nobody gets this edit)"),
+        ('["/c/sale/**", "/c/new"]', ""),
+        ('"/**"', ""),
+    ],
+)
+def test_edits_that_no_page_can_get_are_told(on: str, what: str) -> None:
+    rule = f'{SAID}for = "newcomers"\non = {on}\n[[edit]]\nslot = "mega-menu"\nbefore = "steps.html"\n'
+    newcomers = '[newcomers]\nstage = "new"\n'
+    slots = '[home-hero]\nfind = "h1"\n[mega-menu]\nfind = "#mega-menu"\non = "/c/**"\n'
+    told = warnings(calm_start=rule, slots=slots, audiences=newcomers, shop=f'{SHOP}never = "/c/sale/**"\n')
+    assert [one for one in told if "gets this edit" in one] == (
+        [f"rules/experiences/calm-start.toml:7:3: warning: calm-start: {what}"] if what else []
+    )
 
 
 def test_schedules_that_are_over_are_told_only_to_who_knows_the_time() -> None:

@@ -139,6 +139,24 @@ _SAID = (  # how tomllib's message begins, what is said instead ("": the same), 
     ("Invalid initial character for a key", "this is no key", "a line is key = value, or [table]"),
     ("Invalid date or datetime", "there is no such date", "2026-12-24 or 2026-12-24T10:00:00"),
 )
+_TYPOGRAPHIC = "\u201c\u201d\u201e\u201a\u2018\u2019\u00ab\u00bb"
+_YES_OR_NO = re.compile(r"(?i:true|false|yes|no|on|off)\b")
+_OTHER_DATE = re.compile(r"=\s*\d{1,4}[./]\d{1,2}[./]\d{1,4}")
+_LISTED = re.compile(r"\s*\[(edit|stage|test|cache)\]")  # tables of which a file has several
+
+
+def _meant(what: str, here: str, column: int) -> tuple[str, str] | None:
+    """What is wrong at a place where tomllib only says what it had expected, and the hint; None: nothing is known."""
+    rest = here[column - 1 :]
+    if rest[:1] and rest[0].isspace() and not rest[0].isascii():
+        return f"here is a space of another kind (U+{ord(rest[0]):04X})", "delete it, and type a plain one"
+    if rest[:1] and rest[0] in _TYPOGRAPHIC:
+        return "these quotes are typographic ones", 'TOML wants straight ones: "…"'
+    if what.startswith("Invalid value") and _YES_OR_NO.match(rest):
+        return "this is no value", "write true or false, in small letters"
+    if what.startswith("Expected newline") and _OTHER_DATE.search(here):
+        return "this is no date", "a date is written 2026-12-24"
+    return None
 
 
 def _syntax(name: str, text: str, message: str) -> Problem:
@@ -158,7 +176,11 @@ def _syntax(name: str, text: str, message: str) -> Problem:
         return Problem(Where(name, line, key.start(1) + 1), f'the key "{key[1]}" is there twice', hint="keep one")
     if (what.startswith("Cannot declare") and what.endswith("twice")) or what.startswith("Cannot overwrite a value"):
         column = len(here) - len(here.lstrip()) + 1
-        return Problem(Where(name, line, column), f"{here.strip()[:80]} is there twice", hint="put both into one table")
+        several = _LISTED.match(here)
+        hint = f"write [[{several[1]}]], with two brackets, each time" if several else "put both into one table"
+        return Problem(Where(name, line, column), f"{here.strip()[:80]} is there twice", hint=hint)
+    if (known := _meant(what, here, column)) is not None:
+        return Problem(Where(name, line, column), f"is not TOML: {known[0]}", hint=known[1])
     said, hint = next(((said, hint) for start, said, hint in _SAID if what.startswith(start)), ("", ""))
     said = said or f"{what[:1].lower()}{what[1:]}"
     return Problem(Where(name, line, column), f"is not TOML: {said}", hint=hint)
