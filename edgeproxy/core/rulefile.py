@@ -223,7 +223,7 @@ class _Reading:
         """Every experience by its name, alphabetically; None for one with a mistake."""
         found: dict[str, Experience | None] = {}
         for file in sorted(self.there):
-            if not file.startswith(experiences.FOLDER) or _nested(file):
+            if not file.startswith(experiences.FOLDER) or not file.endswith(".toml") or _nested(file):
                 continue
             name = file.removeprefix(experiences.FOLDER).removesuffix(".toml")
             found[name] = None

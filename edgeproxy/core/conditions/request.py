@@ -205,7 +205,8 @@ def _is_from(name: str, wanted: str) -> bool:
 
 _TAG = re.compile("[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")  # RFC 4647, 2.1: language-range, less "*"
 _RANGE = re.compile(rf"\s*(\*|{_TAG.pattern})\s*(?:;\s*[qQ]\s*=\s*(0(?:\.[0-9]{{0,3}})?|1(?:\.0{{0,3}})?)\s*)?")
-_TAG_SCHEMA = {"type": "string", "pattern": f"^{_TAG.pattern}$"}
+_CODE = re.compile("[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")  # RFC 5646, 2.2.1: no language has more letters, or one
+_TAG_SCHEMA = {"type": "string", "pattern": f"^{_CODE.pattern}$"}
 
 
 @condition
@@ -227,7 +228,7 @@ class Language:
     def parse(cls, value: object, spot: Spot, labels: Labels, about: About) -> Condition | None:
         wanted = shapes.strings(value, spot)
         for index, one in enumerate(wanted or ()):
-            if not _TAG.fullmatch(one):
+            if not _CODE.fullmatch(one):
                 place = spot.at(index) if isinstance(value, list) else spot
                 place.tell(f'"{one}" is not a language', 'write its code: "sv", "en", "pt-BR"')
                 wanted = None
