@@ -16,7 +16,7 @@ from edgeproxy.core.rules import courtesy, edits
 from edgeproxy.core.rules.fields import Field, Row, day, flag, paths, text, word
 from edgeproxy.core.rules.sheet import Sheet, Spot
 from edgeproxy.core.schedule import as_text, moment
-from edgeproxy.core.words import either, meant, quoted
+from edgeproxy.core.words import both, either, meant, quoted
 
 FOLDER = "experiences/"
 
@@ -169,7 +169,9 @@ def _audience_is_known(audience: str, spot: Spot, shelf: Shelf) -> bool:
         return True
     hint = meant(audience, [*shelf.audiences, *BUILT_IN])
     built_in = f"audiences.toml names none; built in are {either(quoted(BUILT_IN))}"
-    spot.tell(f'unknown audience "{audience}"', hint or ("" if shelf.audiences else built_in))
+    some = [*shelf.audiences][:8]
+    there = f"audiences.toml names {both(some)}{' and more' if len(shelf.audiences) > len(some) else ''}"
+    spot.tell(f'unknown audience "{audience}"', hint or (there if shelf.audiences else built_in))
     return False
 
 
