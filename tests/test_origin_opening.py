@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import uvloop
 
-from edgeproxy.origin import Limits, ShopBroken, ShopRefused, ShopTimeout, ShopTransport, tls_context
+from edgeproxy.origin import Limits, ShopBroken, ShopRefused, ShopTimeout, ShopTransport, names, tls_context
 from edgeproxy.origin import pool as pool_module
 from edgeproxy.origin.connection import ShopConnection
-from edgeproxy.origin.pool import Name, Pool
+from edgeproxy.origin.names import HURRY, STALE, Name
+from edgeproxy.origin.pool import Pool
 from tests.test_origin import OK, TLS, Visit, fetch, fine, request, shop
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +126,73 @@ async def test_a_name_is_believed_for_its_time_and_then_asked_again(
     now += 0.2
     assert list(await name.addresses()) == ["10.0.0.2"]
     assert len(directory.asked) == 2
+
+
+AGAIN = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+@pytest.mark.parametrize("problem", [AGAIN, socket.gaierror(socket.EAI_FAIL, "failed"), OSError("resolver"), []])
+async def test_an_outage_of_dns_is_no_outage_of_the_shop(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, problem: Any
+) -> None:
+    """RFC 8767: the last answer is used on, for a day, unless the resolver says that there is no such name."""
+    caplog.set_level("INFO")
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    name = Name("shop.test", 80, 10)
+    directory.leads_to["shop.test"] = ["10.0.0.1"]
+    assert list(await name.addresses()) == ["10.0.0.1"]
+    directory.leads_to["shop.test"] = problem
+    for _ in range(3):
+        now += 11
+        assert list(await name.addresses()) == ["10.0.0.1"]
+        assert list(await name.addresses()) == ["10.0.0.1"]
+    assert len(directory.asked) == 4, "not by everybody who asks meanwhile"
+    now += STALE
+    with pytest.raises(OSError, match=r"."):
+        await name.addresses()
+    directory.leads_to["shop.test"] = ["10.0.0.2"]
+    assert list(await name.addresses()) == ["10.0.0.2"]
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("shop.test cannot be looked up (")
+    assert second == "shop.test is looked up again"
+
+
+async def test_a_name_that_is_gone_is_believed_to_be_gone(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    name = Name("shop.test", 80, 10)
+    directory.leads_to["shop.test"] = ["10.0.0.1"]
+    await name.addresses()
+    now += 11
+    directory.leads_to["shop.test"] = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    for _ in range(2):
+        with pytest.raises(socket.gaierror):
+            await name.addresses()
+    directory.leads_to["shop.test"] = AGAIN
+    assert list(await name.addresses()) == ["10.0.0.1"]
+
+
+async def test_a_resolver_that_hangs_keeps_nobody_waiting_where_something_is_known(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "HURRY", 0.001)
+    name = Name("shop.test", 80, 0.0)
+    directory.leads_to["shop.test"] = ["10.0.0.1"]
+    await name.addresses()
+    directory.leads_to["shop.test"], directory.held = ["10.0.0.2"], asyncio.Event()
+    assert list(await name.addresses()) == ["10.0.0.1"]
+    asked = len(directory.asked)
+    assert list(await name.addresses()) == ["10.0.0.1"]
+    assert len(directory.asked) == asked, "the look-up goes on"
+    monkeypatch.setattr(names, "HURRY", HURRY * 20)
+    directory.held.set()
+    assert list(await name.addresses()) == ["10.0.0.2"]
+    name.forget()
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,16 @@
 """Connections to one address of the shop: found, opened, kept while idle, closed.
 
-Here: DNS with a time to live, happy eyeballs (RFC 8305), TLS, which idle connection is used next and until when.  Not
-here: how many there may be and who waits for one (``lending``), what a connection carries (``connection``).  Called by
-``lending``.
+Here: happy eyeballs (RFC 8305), TLS, which idle connection is used next and until when.  Not here: where a name leads
+(``names``), how many there may be and who waits for one (``lending``), what a connection carries (``connection``).
+Called by ``lending``.
 
 Rules
 -----
 1. The connection that became idle last is used first, so that those that are not needed grow old and close.
 2. An idle one is closed after ``Limits.keepalive``, by one timer for all; one that the shop closes is dropped at once.
-3. A name is looked up once for everybody who asks at the same time, and believed for ``Limits.dns`` seconds.
-4. Of several addresses each new connection begins with another, and families alternate.  The next one is tried when
+3. Of several addresses each new connection begins with another, and families alternate.  The next one is tried when
    one fails, TLS included, or after ``STAGGER``; the first connection that is there is the one.
-5. Whoever is cancelled or too late while a connection is being opened leaves nothing open behind.
+4. Whoever is cancelled or too late while a connection is being opened leaves nothing open behind.
 
 The event loop makes its own sockets: one that is handed to uvloop before 0.23 is closed a second time when the waiting
 is cancelled, whosever its number is by then (MagicStack/uvloop 738).
@@ -20,15 +19,13 @@ is cancelled, whosever its number is by then (MagicStack/uvloop 738).
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Sequence
 from functools import partial
-from ipaddress import ip_address
-from itertools import chain, zip_longest
 
 from edgeproxy.origin.connection import ShopConnection
 from edgeproxy.origin.errors import ShopRefused, ShopTimeout
+from edgeproxy.origin.names import Name
 from edgeproxy.origin.patience import Limits
 
 __all__ = ["Pool"]
@@ -158,56 +155,6 @@ class Pool:
                 return
             del self._idle[connection]
             connection.close()
-
-
-class Name:
-    """Where a name leads: its addresses, believed for ``ttl`` seconds."""
-
-    def __init__(self, host: str, port: int, ttl: float) -> None:
-        self.host = host
-        self.port = port
-        self._ttl = ttl
-        self._known: list[str] = []
-        self._until = 0.0
-        self._asking: asyncio.Task[None] | None = None
-        try:
-            ip_address(host)
-        except ValueError:
-            return
-        self._known, self._until = [host], float("inf")
-
-    async def addresses(self) -> Sequence[str]:
-        """At least one, each time another one first; raises OSError or UnicodeError."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._until:
-            if self._asking is None:
-                self._asking = loop.create_task(self._looked_up(loop))
-                self._asking.add_done_callback(self._told)
-            await asyncio.shield(self._asking)  # who waits no longer does not take the answer from the others
-        found = self._known
-        self._known = [*found[1:], found[0]]
-        return found
-
-    def forget(self) -> None:
-        """Nobody waits for an answer any more."""
-        if self._asking is not None:
-            self._asking.cancel()
-
-    def _told(self, asked: asyncio.Task[None]) -> None:
-        self._asking = None
-        if not asked.cancelled():
-            asked.exception()  # those who still waited were told
-
-    async def _looked_up(self, loop: asyncio.AbstractEventLoop) -> None:
-        found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        families: dict[int, list[str]] = {}
-        for family, _, _, _, where in found:
-            families.setdefault(family, []).append(str(where[0]))
-        alternating = chain.from_iterable(zip_longest(*families.values()))
-        known = [address for address in alternating if address is not None]
-        if not known:
-            raise OSError("the name has no address")
-        self._known, self._until = known, loop.time() + self._ttl
 
 
 def _unwanted(attempt: asyncio.Task[ShopConnection]) -> None:
