@@ -301,11 +301,9 @@ class Exchange:
             raise _Stop(str(self.error))
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
             raise self._stop("framing", "the shop's answer has a transfer coding that is not plain chunked")
-        nothing = length is not None and not length.strip(b"0")
-        if (not self._body_expected and not nothing) or (
-            status == 204 and (codings or not (length is None or nothing))
-        ):
-            self._keep = False  # (5)
+        untold = status == 204  # what it comes to where an answer says nothing of a body (5)
+        if (untold or not self._body_expected) and not _is_nothing(length, codings, untold=untold):
+            self._keep = False
         self._until_close = length is None and not codings
         self.head_done = True
         if not self._body_expected:  # of 204 and 304 llhttp knows
@@ -410,7 +408,7 @@ class Exchange:
 
 
 def _is_nothing(length: bytes | None, codings: list[bytes], *, untold: bool) -> bool:
-    """An answer without a body does not speak of one either; ``untold``: what it comes to where it says nothing (5)."""
+    """Whether the lines of an answer without a body speak of none either; ``untold``: where they say nothing."""
     return not codings and (untold if length is None else not length.strip(b"0"))
 
 
