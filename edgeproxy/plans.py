@@ -153,19 +153,7 @@ class Plans:
 
     def beside(self, path: str) -> Planner:
         """A planner for a page that counts nowhere, as those of previews: nothing is kept, nothing is known."""
-        return partial(self._plan_beside, path)
-
-    def _plan_beside(
-        self,
-        path: str,
-        body: bytes,
-        charset: Charset,
-        slots: Sequence[Slot],
-        *,
-        children: Mapping[str, Collection[str]] = _NO_CHILDREN,
-        csp: str | None = None,
-    ) -> PagePlan:
-        return self._slow.plan(path, body, charset, slots, children=children, csp=csp)
+        return partial(self._slow.plan, path)
 
     def _alike(
         self,

@@ -32,6 +32,7 @@ LONG: Final = 0.3
 AGAIN: Final = 100  # pages that are left alone before one is tried
 FEW: Final = 3  # paths
 MOST: Final = 1024  # paths of which it is remembered
+_NO_CHILDREN: Final[Mapping[str, Collection[str]]] = {}
 
 
 Asked = tuple[object, object]
@@ -72,8 +73,8 @@ class SlowPages:
         charset: Charset,
         slots: Sequence[Slot],
         *,
-        children: Mapping[str, Collection[str]],
-        csp: str | None,
+        children: Mapping[str, Collection[str]] = _NO_CHILDREN,
+        csp: str | None = None,
     ) -> PagePlan:
         """As ``html.plan.plan``, for a page of this path.  Raises TooSlow where one like it took too long."""
         asked = asked_for(slots, children)

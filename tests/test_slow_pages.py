@@ -43,7 +43,7 @@ class Worker:
         return self.now
 
     def plan(self, body: bytes = BIG, path: str = "/", wanted: Slot = X) -> PagePlan:
-        return self.slow.plan(path, body, UTF8, [wanted], children={}, csp=None)
+        return self.slow.plan(path, body, UTF8, [wanted])
 
 
 def test_a_page_that_took_too_long_is_planned_and_the_next_ones_are_not() -> None:
