@@ -1,6 +1,6 @@
 """What all connections of a listener share: limits, who is trusted, the clock's hand, counters, the engine's check.
 
-Here: ``Guard`` and ``check_engine``.  Not here: one connection (``protocol``), sockets and signals (``run``).
+Here: ``Guard`` and ``check_engine``.  Not here: one connection (``protocol``), sockets and the clock (``listener``).
 
 Deadlines need no timer per connection: once every ``TICK`` seconds the guard looks at each connection, which says by
 its own state what it is waiting for and how much has moved since the last look.  A deadline is therefore kept up to

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TextIO
 
@@ -32,20 +32,15 @@ def start_logging(out: TextIO) -> None:
 
 
 @contextlib.contextmanager
-def signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
-    """The first SIGTERM or SIGINT sets ``stop``, the next ``hurry``."""
+def signals(handlers: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
+    """Each of these is answered so while it is open, by the running loop."""
     loop = asyncio.get_running_loop()
-
-    def caught() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    wanted = (signal.SIGTERM, signal.SIGINT)
-    for number in wanted:
-        loop.add_signal_handler(number, caught)
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in wanted:
+        for number in handlers:
             loop.remove_signal_handler(number)
 
 

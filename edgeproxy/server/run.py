@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -109,7 +110,11 @@ async def _until_signal(
     tell: Callable[[str, str], None],
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
-    with signals(stop, hurry):
+
+    def caught() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    with signals({signal.SIGTERM: caught, signal.SIGINT: caught}):
         async with serve(app, admin, settings, listeners, running, journal=journal, errors=errors, hurry=hurry) as urls:
             tell(*urls)
             await stop.wait()

@@ -26,7 +26,7 @@ from edgeproxy.server.activation import Activated, notify
 from edgeproxy.server.binding import CannotListen, address_of, bind
 from edgeproxy.server.guard import EngineMismatch, Guard, check_engine
 from edgeproxy.server.listener import Listener, ticking
-from edgeproxy.server.process import start_logging
+from edgeproxy.server.process import signals, start_logging
 from edgeproxy.server.supervisor import CannotStart, Supervisor
 from edgeproxy.server.tls import BadPair
 from edgeproxy.settings import Settings
@@ -171,12 +171,9 @@ def _signals(supervisor: Supervisor, stop: asyncio.Event, hurry: asyncio.Event) 
         signal.SIGHUP: does(supervisor.reload),
         signal.SIGUSR2: does(supervisor.restart),
     }
-    for number, handler in wanted.items():
-        loop.add_signal_handler(number, handler)
-    try:
-        yield
-    finally:
-        for number in wanted:
-            loop.remove_signal_handler(number)
-        for task in working:
-            task.cancel()
+    with signals(wanted):
+        try:
+            yield
+        finally:
+            for task in working:
+                task.cancel()
