@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,21 @@ async def directory(monkeypatch: pytest.MonkeyPatch) -> Directory:
     return made
 
 
+@dataclass
+class Clock:
+    """The loop's, which stands still."""
+
+    now: float
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    loop = asyncio.get_running_loop()
+    made = Clock(loop.time())
+    monkeypatch.setattr(loop, "time", lambda: made.now)
+    return made
+
+
 class Ends:
     """A server that accepts and says nothing, and is told when each connection has ended."""
 
@@ -111,19 +127,14 @@ async def test_a_name_is_looked_up_once_for_all_who_ask_at_the_same_time(directo
         await transport.aclose()
 
 
-async def test_a_name_is_believed_for_its_time_and_then_asked_again(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
+async def test_a_name_is_believed_for_its_time_and_then_asked_again(directory: Directory, clock: Clock) -> None:
     directory.leads_to["shop.test"] = ["10.0.0.1"]
     name = Name("shop.test", 80, 10)
     assert list(await name.addresses()) == ["10.0.0.1"]
     directory.leads_to["shop.test"] = ["10.0.0.2"]
-    now += 9.9
+    clock.now += 9.9
     assert list(await name.addresses()) == ["10.0.0.1"]
-    now += 0.2
+    clock.now += 0.2
     assert list(await name.addresses()) == ["10.0.0.2"]
     assert len(directory.asked) == 2
 
@@ -133,23 +144,20 @@ AGAIN = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"
 
 @pytest.mark.parametrize("problem", [AGAIN, socket.gaierror(socket.EAI_FAIL, "failed"), OSError("resolver"), []])
 async def test_an_outage_of_dns_is_no_outage_of_the_shop(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, problem: Any
+    directory: Directory, clock: Clock, caplog: pytest.LogCaptureFixture, problem: Any
 ) -> None:
     """RFC 8767: the last answer is used on, for a day, unless the resolver says that there is no such name."""
     caplog.set_level("INFO")
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
     name = Name("shop.test", 80, 10)
     directory.leads_to["shop.test"] = ["10.0.0.1"]
     assert list(await name.addresses()) == ["10.0.0.1"]
     directory.leads_to["shop.test"] = problem
     for _ in range(3):
-        now += 11
+        clock.now += 11
         assert list(await name.addresses()) == ["10.0.0.1"]
         assert list(await name.addresses()) == ["10.0.0.1"]
     assert len(directory.asked) == 4, "not by everybody who asks meanwhile"
-    now += STALE
+    clock.now += STALE
     with pytest.raises(OSError, match=r"."):
         await name.addresses()
     directory.leads_to["shop.test"] = ["10.0.0.2"]
@@ -159,16 +167,11 @@ async def test_an_outage_of_dns_is_no_outage_of_the_shop(
     assert second == "shop.test is looked up again"
 
 
-async def test_a_name_that_is_gone_is_believed_to_be_gone(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
+async def test_a_name_that_is_gone_is_believed_to_be_gone(directory: Directory, clock: Clock) -> None:
     name = Name("shop.test", 80, 10)
     directory.leads_to["shop.test"] = ["10.0.0.1"]
     await name.addresses()
-    now += 11
+    clock.now += 11
     directory.leads_to["shop.test"] = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     for _ in range(2):
         with pytest.raises(socket.gaierror):
